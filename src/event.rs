@@ -1,0 +1,172 @@
+//! What brokers tell the page: its only source of truth. Each is emitted where the fact happens, by the broker it
+//! happens to; the host adds the broker's id and the time.
+
+use serde::Serialize;
+
+use crate::types::{BrokerId, Generation, LeaderEpoch, Offset, PartitionIndex, TopicName};
+
+/// One fact of a broker's life. All but `PartitionProgress` and `OffsetsCommitted` are discrete and never dropped; those
+/// two are frequent, and the host keeps only the latest of each key per frame.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ClusterEvent {
+    /// This node's role in the Raft quorum changed.
+    QuorumRole {
+        /// `unattached`, `voted`, `candidate`, `follower`, `leader`, `resigned`, `observer`.
+        role: &'static str,
+        /// The quorum's epoch.
+        epoch: LeaderEpoch,
+        /// The quorum's leader as this node knows it.
+        leader: Option<BrokerId>,
+    },
+    /// This node is now the active controller (its leadership is committed).
+    ControllerActive {
+        /// The quorum's epoch.
+        epoch: LeaderEpoch,
+    },
+    /// The controller registered a broker.
+    BrokerRegistered {
+        /// Which.
+        id: BrokerId,
+    },
+    /// The controller fenced a broker: it leads nothing and is in no ISR until it is back.
+    BrokerFenced {
+        /// Which.
+        id: BrokerId,
+    },
+    /// The controller unfenced a broker: it may lead.
+    BrokerUnfenced {
+        /// Which.
+        id: BrokerId,
+    },
+    /// The controller created a topic.
+    TopicCreated {
+        /// Its name.
+        topic: TopicName,
+        /// How many partitions.
+        partitions: usize,
+        /// Replicas of each.
+        replication_factor: usize,
+    },
+    /// The controller added partitions to a topic.
+    PartitionsCreated {
+        /// The topic.
+        topic: TopicName,
+        /// How many it has now.
+        partitions: usize,
+    },
+    /// The controller deleted a topic.
+    TopicDeleted {
+        /// Its name.
+        topic: TopicName,
+    },
+    /// The controller changed a partition: a new leader, or another ISR.
+    PartitionChanged {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The leader; none while no replica of the ISR is alive.
+        leader: Option<BrokerId>,
+        /// The leader epoch.
+        leader_epoch: LeaderEpoch,
+        /// Replicas, preferred leader first.
+        replicas: Vec<BrokerId>,
+        /// The in-sync replicas.
+        isr: Vec<BrokerId>,
+        /// True when this change elected a leader (the epoch rose).
+        elected: bool,
+    },
+    /// This broker took a role in a partition.
+    PartitionRole {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// `leader`, `follower`, or `offline` (no leader known).
+        role: &'static str,
+        /// The leader.
+        leader: Option<BrokerId>,
+        /// The leader epoch.
+        leader_epoch: LeaderEpoch,
+        /// Replicas, preferred leader first.
+        replicas: Vec<BrokerId>,
+        /// The in-sync replicas.
+        isr: Vec<BrokerId>,
+    },
+    /// How far a replica on this broker is. Frequent.
+    PartitionProgress {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The first offset kept.
+        log_start: Offset,
+        /// Consumers see records below this.
+        high_watermark: Offset,
+        /// The offset of the next record.
+        log_end: Offset,
+        /// Bytes kept.
+        bytes: u64,
+    },
+    /// A replica on this broker cut its log to agree with its leader.
+    Truncated {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The log end offset before.
+        from: Offset,
+        /// The log end offset after.
+        to: Offset,
+    },
+    /// A log of this broker started a new segment.
+    SegmentRolled {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// Its base offset.
+        base: Offset,
+    },
+    /// On opening, a log's tail was not whole and was cut.
+    LogRecovered {
+        /// The log, by topic id.
+        log: String,
+        /// The log end offset after the cut.
+        end: Offset,
+        /// What was wrong.
+        reason: String,
+    },
+    /// A consumer group's state changed on its coordinator.
+    GroupState {
+        /// The group.
+        group: String,
+        /// Kafka's state name: `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Stable`, `Dead`.
+        state: &'static str,
+        /// The generation.
+        generation: Generation,
+        /// Member ids with their client ids.
+        members: Vec<(String, String)>,
+        /// Why it changed, in plain words.
+        reason: String,
+    },
+    /// A group committed offsets. Frequent.
+    OffsetsCommitted {
+        /// The group.
+        group: String,
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The next offset the group will read.
+        offset: Offset,
+    },
+    /// Storage refused a write; nothing of it was acknowledged.
+    StorageFailed {
+        /// The storage's own words.
+        reason: String,
+    },
+    /// Controlled shutdown is done: this broker may stop.
+    ReadyToStop,
+}

@@ -1,0 +1,16 @@
+//! tabmq: a Kafka-compatible message-queue cluster that lives in a browser tab.
+//!
+//! Imports point left only (`tests/layers.rs` fails when one points up):
+//!
+//! ```text
+//! types, time, rng, event <- protocol <- log <- effects <- replica, quorum <- controller, coordinator <- broker <- sim, web
+//!                                    \- client
+//! ```
+
+pub mod effects;
+pub mod event;
+pub mod log;
+pub mod protocol;
+pub mod rng;
+pub mod time;
+pub mod types;

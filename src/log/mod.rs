@@ -1,0 +1,3 @@
+//! The partition log: segments, epoch cache, producer state, recovery. Sans-IO; storage is asked through `io`.
+
+pub mod io;
