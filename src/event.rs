@@ -167,6 +167,11 @@ pub enum ClusterEvent {
         /// The storage's own words.
         reason: String,
     },
+    /// A connection was closed because what it sent could not be served.
+    ConnectionRefused {
+        /// What was wrong with it.
+        reason: String,
+    },
     /// Controlled shutdown is done: this broker may stop.
     ReadyToStop,
 }
