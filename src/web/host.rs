@@ -1,0 +1,406 @@
+//! A broker in its worker: hands inputs to the core, carries out what it asks for.
+//!
+//! One turn at a time: every callback of the browser becomes one `Input`, after which all outputs are carried out.
+//! Storage operations wait in a queue; what gathered while one transaction was under way goes into the next.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+use bytes::Bytes;
+use gloo_timers::callback::Timeout;
+use js_sys::{ArrayBuffer, Function, Uint8Array};
+use serde::Deserialize;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{MessageEvent, MessagePort};
+
+use crate::broker::{Broker, Conn, Input, Output};
+use crate::config::{BrokerConfig, Profile};
+use crate::effects::Lane;
+use crate::event::ClusterEvent;
+use crate::log::io::{IoId, IoOp, IoResult, Recovered};
+use crate::sim::storage::MemoryStorage;
+use crate::time::Instant;
+use crate::types::BrokerId;
+
+use super::clock;
+use super::storage::IndexedDb;
+use super::transport::{LinkFaults, PeerLink};
+
+/// Events gather this long before they go to the page: one message a frame.
+const EVENTS_EVERY_MS: u32 = 16;
+
+/// What the page says of the broker to start.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HostConfig {
+    node_id: i32,
+    cluster_id: String,
+    voters: Vec<i32>,
+    host: String,
+    port: u16,
+    profile: String,
+    /// The database's name; none keeps everything in memory.
+    database: Option<String>,
+    /// Broker configs by Kafka's names.
+    config: BTreeMap<String, String>,
+}
+
+enum Store {
+    Memory(RefCell<MemoryStorage>),
+    IndexedDb(IndexedDb),
+}
+
+impl Store {
+    async fn open(database: Option<&str>) -> Result<(Store, Recovered), String> {
+        let Some(name) = database else {
+            return Ok((Store::Memory(RefCell::default()), Recovered::default()));
+        };
+        let db = IndexedDb::open(name).await.map_err(|error| format!("storage can't be opened: {error:?}"))?;
+        let recovered = db.recovered().await.map_err(|error| format!("storage can't be read: {error:?}"))?;
+        Ok((Store::IndexedDb(db), recovered))
+    }
+
+    async fn execute(&self, ops: Vec<(IoId, IoOp)>) -> Vec<(IoId, IoResult)> {
+        match self {
+            Store::Memory(memory) => {
+                let mut memory = memory.borrow_mut();
+                ops.into_iter().map(|(io, op)| (io, memory.execute(op))).collect()
+            }
+            Store::IndexedDb(db) => db.execute(ops).await,
+        }
+    }
+}
+
+/// A broker and everything it touches in this worker.
+#[wasm_bindgen]
+pub struct BrokerHost {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    broker: RefCell<Broker>,
+    store: Store,
+    queued_io: RefCell<Vec<(IoId, IoOp)>>,
+    io_running: Cell<bool>,
+    peers: RefCell<BTreeMap<BrokerId, Rc<PeerLink>>>,
+    clients: RefCell<BTreeMap<u64, ClientPort>>,
+    next_client: Cell<u64>,
+    /// The `Tick` that is scheduled, and for when.
+    timer: RefCell<Option<(Instant, Timeout)>>,
+    /// `post(message)`: to the page.
+    post: Function,
+    events: RefCell<EventBuffer>,
+    stopping: Cell<bool>,
+    this: Weak<Inner>,
+}
+
+struct ClientPort {
+    port: MessagePort,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+}
+
+/// Events on their way to the page. Of the frequent ones only the latest of each key is kept.
+#[derive(Default)]
+struct EventBuffer {
+    discrete: Vec<(Instant, ClusterEvent)>,
+    latest: BTreeMap<String, (Instant, ClusterEvent)>,
+    scheduled: bool,
+}
+
+impl EventBuffer {
+    fn push(&mut self, now: Instant, event: ClusterEvent) {
+        match &event {
+            ClusterEvent::PartitionProgress { topic, partition, .. } => {
+                self.latest.insert(format!("p {topic} {partition}"), (now, event));
+            }
+            ClusterEvent::OffsetsCommitted { group, topic, partition, .. } => {
+                self.latest.insert(format!("o {group} {topic} {partition}"), (now, event));
+            }
+            _ => self.discrete.push((now, event)),
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl BrokerHost {
+    /// Opens the storage and starts the broker on it. `post` takes messages for the page.
+    pub async fn open(config: JsValue, post: Function) -> Result<BrokerHost, JsValue> {
+        report_panics(post.clone());
+        let config: HostConfig = serde_wasm_bindgen::from_value(config)?;
+        let broker_config = broker_config(&config).map_err(|reason| JsValue::from_str(&reason))?;
+        let (store, recovered) =
+            Store::open(config.database.as_deref()).await.map_err(|reason| JsValue::from_str(&reason))?;
+        let broker = Broker::new(broker_config, recovered, clock::seed(), clock::now());
+        let inner = Rc::new_cyclic(|this| Inner {
+            broker: RefCell::new(broker),
+            store,
+            queued_io: RefCell::default(),
+            io_running: Cell::new(false),
+            peers: RefCell::default(),
+            clients: RefCell::default(),
+            next_client: Cell::new(0),
+            timer: RefCell::default(),
+            post,
+            events: RefCell::default(),
+            stopping: Cell::new(false),
+            this: this.clone(),
+        });
+        inner.carry_out();
+        Ok(BrokerHost { inner })
+    }
+
+    /// Connects this broker with a peer over a port whose other end the peer has.
+    #[wasm_bindgen(js_name = connectPeer)]
+    pub fn connect_peer(&self, broker: i32, port: MessagePort) {
+        let id = BrokerId(broker);
+        self.disconnect_peer(broker);
+        let this = self.inner.this.clone();
+        let link = PeerLink::open(port, move |lane, answer, bytes| {
+            if let Some(inner) = this.upgrade() {
+                let from = Conn::Peer { broker: id, lane, outbound: answer };
+                inner.give(Input::Frame { from, bytes });
+            }
+        });
+        self.inner.peers.borrow_mut().insert(id, link);
+        self.each_peer_conn(id, Input::Opened);
+    }
+
+    /// The peer's end is gone (its worker was ended): closes all connections with it.
+    #[wasm_bindgen(js_name = disconnectPeer)]
+    pub fn disconnect_peer(&self, broker: i32) {
+        let id = BrokerId(broker);
+        let link = self.inner.peers.borrow_mut().remove(&id);
+        if let Some(link) = link {
+            link.close();
+            self.each_peer_conn(id, Input::Closed);
+        }
+    }
+
+    /// Takes over a client's connection: a port of raw Kafka bytes, `null` for close.
+    #[wasm_bindgen(js_name = connectClient)]
+    pub fn connect_client(&self, port: MessagePort) {
+        let number = self.inner.next_client.get() + 1;
+        self.inner.next_client.set(number);
+        let this = self.inner.this.clone();
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            if let Some(inner) = this.upgrade() {
+                inner.client_message(number, &event.data());
+            }
+        });
+        // Setting the handler starts the port, but no message is delivered before this turn ends.
+        port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        let client = ClientPort { port, _on_message: on_message };
+        self.inner.clients.borrow_mut().insert(number, client);
+        self.inner.give(Input::Opened(Conn::Client(number)));
+    }
+
+    /// Sets the faults of what this broker sends to a peer.
+    #[wasm_bindgen(js_name = setLink)]
+    pub fn set_link(&self, broker: i32, cut: bool, delay_ms: u32, loss_ratio: f64) {
+        if let Some(link) = self.inner.peers.borrow().get(&BrokerId(broker)) {
+            link.set_faults(LinkFaults { cut, delay_ms, loss_ratio });
+        }
+    }
+
+    /// Asks for a controlled shutdown; `{ type: 'stopped' }` is posted when it is done.
+    #[wasm_bindgen(js_name = shutDown)]
+    pub fn shut_down(&self) {
+        self.inner.give(Input::ShutDown);
+    }
+
+    fn each_peer_conn(&self, broker: BrokerId, input: impl Fn(Conn) -> Input) {
+        for lane in Lane::ALL {
+            for outbound in [false, true] {
+                self.inner.give(input(Conn::Peer { broker, lane, outbound }));
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn give(&self, input: Input) {
+        self.broker.borrow_mut().handle(clock::now(), input);
+        self.carry_out();
+    }
+
+    fn client_message(&self, number: u64, data: &JsValue) {
+        if let Some(buffer) = data.dyn_ref::<ArrayBuffer>() {
+            let bytes = Bytes::from(Uint8Array::new(buffer).to_vec());
+            self.give(Input::Frame { from: Conn::Client(number), bytes });
+        } else if self.clients.borrow_mut().remove(&number).is_some() {
+            self.give(Input::Closed(Conn::Client(number)));
+        }
+    }
+
+    fn carry_out(&self) {
+        let now = clock::now();
+        loop {
+            let output = self.broker.borrow_mut().poll_output();
+            match output {
+                Output::Send { to, bytes } => self.send(to, &bytes),
+                Output::Close(conn) => self.close(conn),
+                Output::Submit { io, op } => self.queued_io.borrow_mut().push((io, op)),
+                Output::Event(ClusterEvent::ReadyToStop) => self.stopping.set(true),
+                Output::Event(event) => self.events.borrow_mut().push(now, event),
+                Output::Wait(deadline) => {
+                    self.schedule(deadline);
+                    break;
+                }
+            }
+        }
+        self.run_io();
+        self.schedule_events();
+        if self.stopping.get() && !self.io_running.get() {
+            self.flush_events();
+            self.post_type("stopped");
+        }
+    }
+
+    fn send(&self, to: Conn, bytes: &[u8]) {
+        match to {
+            Conn::Client(number) => {
+                if let Some(client) = self.clients.borrow().get(&number) {
+                    let buffer = Uint8Array::from(bytes).buffer();
+                    let transfer = js_sys::Array::of1(&buffer);
+                    // A buffer can always be cloned.
+                    let _ = client.port.post_message_with_transferable(&buffer, &transfer);
+                }
+            }
+            Conn::Peer { broker, lane, outbound } => {
+                let link = self.peers.borrow().get(&broker).cloned();
+                if let Some(link) = link {
+                    link.send(lane, !outbound, bytes);
+                }
+            }
+        }
+    }
+
+    fn close(&self, conn: Conn) {
+        if let Conn::Client(number) = conn
+            && let Some(client) = self.clients.borrow_mut().remove(&number)
+        {
+            let _ = client.port.post_message(&JsValue::NULL);
+            client.port.close();
+        }
+    }
+
+    fn schedule(&self, deadline: Option<Instant>) {
+        let mut timer = self.timer.borrow_mut();
+        if timer.as_ref().map(|(at, _)| *at) == deadline {
+            return;
+        }
+        *timer = deadline.map(|at| {
+            let wait = at.since(clock::now()).as_millis().min(60_000) as u32;
+            let this = self.this.clone();
+            let timeout = Timeout::new(wait, move || {
+                if let Some(inner) = this.upgrade() {
+                    inner.timer.borrow_mut().take();
+                    inner.give(Input::Tick);
+                }
+            });
+            (at, timeout)
+        });
+    }
+
+    fn run_io(&self) {
+        if self.io_running.get() || self.queued_io.borrow().is_empty() {
+            return;
+        }
+        self.io_running.set(true);
+        let Some(inner) = self.this.upgrade() else { return };
+        spawn_local(async move {
+            loop {
+                let ops = std::mem::take(&mut *inner.queued_io.borrow_mut());
+                if ops.is_empty() {
+                    break;
+                }
+                for (io, result) in inner.store.execute(ops).await {
+                    inner.give(Input::Completed { io, result });
+                }
+            }
+            inner.io_running.set(false);
+            inner.carry_out();
+        });
+    }
+
+    fn schedule_events(&self) {
+        let mut events = self.events.borrow_mut();
+        if events.scheduled || (events.discrete.is_empty() && events.latest.is_empty()) {
+            return;
+        }
+        events.scheduled = true;
+        let this = self.this.clone();
+        Timeout::new(EVENTS_EVERY_MS, move || {
+            if let Some(inner) = this.upgrade() {
+                inner.flush_events();
+            }
+        })
+        .forget();
+    }
+
+    fn flush_events(&self) {
+        let (discrete, latest) = {
+            let mut events = self.events.borrow_mut();
+            events.scheduled = false;
+            (std::mem::take(&mut events.discrete), std::mem::take(&mut events.latest))
+        };
+        let list = js_sys::Array::new();
+        for (at, event) in discrete.into_iter().chain(latest.into_values()) {
+            // A ClusterEvent is plain data: numbers, strings, lists.
+            if let Ok(value) = serde_wasm_bindgen::to_value(&event) {
+                let _ = js_sys::Reflect::set(&value, &"at".into(), &JsValue::from_f64(at.0 as f64));
+                list.push(&value);
+            }
+        }
+        if list.length() > 0 {
+            let message = message("events");
+            let _ = js_sys::Reflect::set(&message, &"events".into(), &list);
+            self.post(&message);
+        }
+    }
+
+    fn post_type(&self, kind: &str) {
+        self.post(&message(kind));
+    }
+
+    fn post(&self, message: &JsValue) {
+        // The page's end may be gone; then nobody is left to tell.
+        let _ = self.post.call1(&JsValue::NULL, message);
+    }
+}
+
+fn message(kind: &str) -> JsValue {
+    let message: JsValue = js_sys::Object::new().into();
+    let _ = js_sys::Reflect::set(&message, &"type".into(), &kind.into());
+    message
+}
+
+fn broker_config(config: &HostConfig) -> Result<BrokerConfig, String> {
+    let profile = match config.profile.as_str() {
+        "lab" => Profile::Lab,
+        "kafka" => Profile::Kafka,
+        other => return Err(format!("profile '{other}' is neither 'lab' nor 'kafka'")),
+    };
+    let voters = config.voters.iter().copied().map(BrokerId).collect();
+    let mut broker = BrokerConfig::new(profile, BrokerId(config.node_id), voters);
+    broker.cluster_id = config.cluster_id.clone();
+    broker.host = config.host.clone();
+    broker.port = config.port;
+    for (name, value) in &config.config {
+        broker.set(name, value).map_err(|error| error.to_string())?;
+    }
+    Ok(broker)
+}
+
+/// A broken invariant ends this broker; the page hears of it in its own words.
+fn report_panics(post: Function) {
+    std::panic::set_hook(Box::new(move |info| {
+        let message = message("crashed");
+        let _ = js_sys::Reflect::set(&message, &"reason".into(), &info.to_string().into());
+        let _ = post.call1(&JsValue::NULL, &message);
+    }));
+}

@@ -1,0 +1,10 @@
+//! The browser: a broker's host in its worker, storage in IndexedDB, transport over MessagePorts, and the client in the
+//! page. The only layer that knows a clock, a random source or a browser type.
+
+mod clock;
+mod host;
+mod storage;
+mod transport;
+
+pub use host::BrokerHost;
+pub use storage::IndexedDb;

@@ -1,0 +1,340 @@
+//! A broker's storage in IndexedDB, through rexie: one database per broker.
+//!
+//! ```text
+//! store     key              value
+//! meta      key              Uint8Array
+//! segments  [log, base]      Uint8Array: one row per segment
+//! chunks    [log, base]      Uint8Array: a run of whole record batches
+//! ```
+//!
+//! `log` is `LogId`'s text. Consecutive writes, of all logs, go into one transaction (group commit); consecutive reads
+//! share one too. Version 1 of the format; a change of it is a new version with its own migration.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use js_sys::{Array, Uint8Array};
+use rexie::{KeyRange, ObjectStore, Rexie, Store, Transaction, TransactionMode, TransactionResult};
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::log::io::{Chunk, IoError, IoId, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
+use crate::types::{LogId, Offset};
+
+const VERSION: u32 = 1;
+const META: &str = "meta";
+const SEGMENTS: &str = "segments";
+const CHUNKS: &str = "chunks";
+
+const CHUNKS_PER_PAGE: u32 = 16;
+
+/// One broker's database.
+pub struct IndexedDb {
+    name: String,
+    /// The browser may close it under us; then it is opened again.
+    db: RefCell<Option<Rexie>>,
+    /// Logs whose last write failed: no append until a truncation succeeds.
+    poisoned: RefCell<BTreeSet<LogId>>,
+}
+
+impl IndexedDb {
+    /// Opens, or makes, the database `name`.
+    pub async fn open(name: &str) -> Result<IndexedDb, IoError> {
+        let db = open(name).await?;
+        Ok(IndexedDb {
+            name: name.to_owned(),
+            db: RefCell::new(Some(db)),
+            poisoned: RefCell::new(BTreeSet::new()),
+        })
+    }
+
+    /// Deletes the database `name`.
+    pub async fn delete(name: &str) -> Result<(), IoError> {
+        Rexie::delete(name).await.map_err(io_error)
+    }
+
+    /// Closes the connection, so that the database can be deleted or opened elsewhere.
+    pub fn close(&self) {
+        if let Some(db) = self.db.borrow_mut().take() {
+            db.close();
+        }
+    }
+
+    /// What the database holds: all small values and rows, and the chunks of each log's active segment.
+    pub async fn recovered(&self) -> Result<Recovered, IoError> {
+        let transaction = self.transaction(&[META, SEGMENTS, CHUNKS], TransactionMode::ReadOnly).await?;
+        let mut recovered = Recovered::default();
+        for (key, value) in entries(&store(&transaction, META)?, None, None).await? {
+            if let Some(key) = key.as_string() {
+                recovered.meta.insert(key, bytes_of(&value));
+            }
+        }
+        for (key, value) in entries(&store(&transaction, SEGMENTS)?, None, None).await? {
+            if let Some((log, base)) = log_key(&key) {
+                let log = recovered.logs.entry(log).or_insert_with(RecoveredLog::default);
+                log.rows.push(SegmentRow { base, bytes: bytes_of(&value) });
+            }
+        }
+        let chunks = store(&transaction, CHUNKS)?;
+        for (id, log) in &mut recovered.logs {
+            let from = log.rows.last().map_or(Offset::ZERO, |row| row.base);
+            let range = range(*id, Some(from), None)?;
+            for (key, value) in entries(&chunks, Some(range), None).await? {
+                if let Some((_, base)) = log_key(&key) {
+                    log.tail.push(Chunk { base, bytes: bytes_of(&value) });
+                }
+            }
+        }
+        Ok(recovered)
+    }
+
+    /// Carries out operations in order; the results are in the same order.
+    pub async fn execute(&self, ops: Vec<(IoId, IoOp)>) -> Vec<(IoId, IoResult)> {
+        let mut results = Vec::with_capacity(ops.len());
+        let mut ops = ops.into_iter().peekable();
+        while let Some(first) = ops.next() {
+            let reads = is_read(&first.1);
+            let mut run = vec![first];
+            while let Some(next) = ops.next_if(|(_, op)| is_read(op) == reads) {
+                run.push(next);
+            }
+            if reads {
+                for (id, op) in run {
+                    let result = self.read(&op).await.unwrap_or_else(IoResult::Failed);
+                    results.push((id, result));
+                }
+            } else {
+                results.extend(self.write_run(run).await);
+            }
+        }
+        results
+    }
+
+    async fn write_run(&self, run: Vec<(IoId, IoOp)>) -> Vec<(IoId, IoResult)> {
+        // A poisoned log's appends are left out; one that is truncated in this run is sound again from there on.
+        let mut poisoned = self.poisoned.borrow().clone();
+        let mut plan = Vec::with_capacity(run.len());
+        for (id, op) in run {
+            let refused = match &op {
+                IoOp::Append { log, .. } => poisoned.contains(log),
+                IoOp::Truncate { log, .. } | IoOp::DeleteLog { log } => {
+                    poisoned.remove(log);
+                    false
+                }
+                _ => false,
+            };
+            plan.push((id, op, refused));
+        }
+        let outcome = self.write(plan.iter().filter(|(.., refused)| !refused).map(|(_, op, _)| op)).await;
+        if outcome.is_ok() {
+            *self.poisoned.borrow_mut() = poisoned;
+        } else {
+            self.poisoned.borrow_mut().extend(plan.iter().filter_map(|(_, op, _)| op.log()));
+        }
+        plan.into_iter()
+            .map(|(id, _, refused)| {
+                let result = match &outcome {
+                    _ if refused => IoResult::Failed(IoError::Poisoned),
+                    Ok(()) => IoResult::Done,
+                    Err(error) => IoResult::Failed(error.clone()),
+                };
+                (id, result)
+            })
+            .collect()
+    }
+
+    async fn write(&self, ops: impl Iterator<Item = &IoOp>) -> Result<(), IoError> {
+        let ops: Vec<&IoOp> = ops.collect();
+        if ops.is_empty() {
+            return Ok(());
+        }
+        // As few stores as needed: a transaction on fewer blocks less when a worker ends in the middle of it.
+        let only_meta = ops.iter().all(|op| op.log().is_none());
+        let only_chunks = ops.iter().all(|op| matches!(op, IoOp::Append { rows, .. } if rows.is_empty()));
+        let stores: &[&str] = match (only_meta, only_chunks) {
+            (true, _) => &[META],
+            (_, true) => &[CHUNKS],
+            _ => &[META, SEGMENTS, CHUNKS],
+        };
+        let transaction = self.transaction(stores, TransactionMode::ReadWrite).await?;
+        for op in ops {
+            if let Err(error) = put(&transaction, op).await {
+                // Already aborted when the failure was the transaction's own; then this says so and changes nothing.
+                let _ = transaction.abort().await;
+                return Err(error);
+            }
+        }
+        // `done` returns normally for an aborted transaction as well; only a committed one is an ack.
+        match transaction.done().await.map_err(io_error)? {
+            TransactionResult::Committed => Ok(()),
+            _ => Err(IoError::Other("the transaction was aborted".to_owned())),
+        }
+    }
+
+    async fn read(&self, op: &IoOp) -> Result<IoResult, IoError> {
+        let IoOp::Read { log, from, bytes_max } = op else { unreachable!("only reads are read") };
+        let transaction = self.transaction(&[CHUNKS], TransactionMode::ReadOnly).await?;
+        let chunks = store(&transaction, CHUNKS)?;
+        let at_or_below = range(*log, None, Some(*from))?;
+        let floor = chunks
+            .scan(Some(at_or_below), Some(1), None, Some(rexie::Direction::Prev))
+            .await
+            .map_err(io_error)?
+            .first()
+            .and_then(|(key, _)| log_key(key))
+            .map(|(_, base)| base);
+        let mut found = Vec::new();
+        let mut size = 0;
+        let mut start = floor.unwrap_or(Offset::ZERO);
+        while size < *bytes_max {
+            // A few at a time: how many chunks make `bytes_max` is not known before they are seen.
+            let page = entries(&chunks, Some(range(*log, Some(start), None)?), Some(CHUNKS_PER_PAGE)).await?;
+            let last_page = page.len() < CHUNKS_PER_PAGE as usize;
+            for (key, value) in page {
+                let Some((_, base)) = log_key(&key) else { continue };
+                if size < *bytes_max {
+                    let bytes = bytes_of(&value);
+                    size += bytes.len();
+                    found.push(Chunk { base, bytes });
+                }
+                start = base.plus(1);
+            }
+            if last_page {
+                break;
+            }
+        }
+        Ok(IoResult::Read(found))
+    }
+
+    /// A transaction; a connection that the browser has closed is opened again once.
+    async fn transaction(&self, stores: &[&str], mode: TransactionMode) -> Result<Transaction, IoError> {
+        if let Some(db) = self.db.borrow().as_ref()
+            && let Ok(transaction) = db.transaction(stores, mode)
+        {
+            return Ok(transaction);
+        }
+        let db = open(&self.name).await?;
+        let transaction = db.transaction(stores, mode).map_err(io_error)?;
+        *self.db.borrow_mut() = Some(db);
+        Ok(transaction)
+    }
+}
+
+async fn open(name: &str) -> Result<Rexie, IoError> {
+    Rexie::builder(name)
+        .version(VERSION)
+        .add_object_store(ObjectStore::new(META))
+        .add_object_store(ObjectStore::new(SEGMENTS))
+        .add_object_store(ObjectStore::new(CHUNKS))
+        .build()
+        .await
+        .map_err(io_error)
+}
+
+fn is_read(op: &IoOp) -> bool {
+    matches!(op, IoOp::Read { .. })
+}
+
+async fn put(transaction: &Transaction, op: &IoOp) -> Result<(), IoError> {
+    match op {
+        IoOp::WriteMeta { key, value } => {
+            let key = JsValue::from_str(key);
+            store(transaction, META)?.put(&value_of(value), Some(&key)).await.map(drop).map_err(io_error)
+        }
+        IoOp::Append { log, chunks, rows } => put_all(transaction, *log, chunks, rows).await,
+        IoOp::Truncate { log, to, keep, rows } => {
+            for name in [CHUNKS, SEGMENTS] {
+                let gone: JsValue = range(*log, Some(*to), None)?.into();
+                store(transaction, name)?.delete(gone).await.map_err(io_error)?;
+            }
+            put_all(transaction, *log, keep.as_slice(), rows).await
+        }
+        IoOp::DeleteBefore { log, before } => {
+            for name in [CHUNKS, SEGMENTS] {
+                let gone: JsValue = below(*log, *before)?.into();
+                store(transaction, name)?.delete(gone).await.map_err(io_error)?;
+            }
+            Ok(())
+        }
+        IoOp::DeleteLog { log } => {
+            for name in [CHUNKS, SEGMENTS] {
+                let gone: JsValue = range(*log, None, None)?.into();
+                store(transaction, name)?.delete(gone).await.map_err(io_error)?;
+            }
+            Ok(())
+        }
+        IoOp::Read { .. } => unreachable!("a read is not written"),
+    }
+}
+
+async fn put_all(
+    transaction: &Transaction,
+    log: LogId,
+    chunks: &[Chunk],
+    rows: &[SegmentRow],
+) -> Result<(), IoError> {
+    if !chunks.is_empty() {
+        let values = chunks.iter().map(|chunk| (value_of(&chunk.bytes), Some(key_of(log, chunk.base))));
+        store(transaction, CHUNKS)?.put_all(values).await.map(drop).map_err(io_error)?;
+    }
+    if !rows.is_empty() {
+        let values = rows.iter().map(|row| (value_of(&row.bytes), Some(key_of(log, row.base))));
+        store(transaction, SEGMENTS)?.put_all(values).await.map(drop).map_err(io_error)?;
+    }
+    Ok(())
+}
+
+fn store(transaction: &Transaction, name: &str) -> Result<Store, IoError> {
+    transaction.store(name).map_err(io_error)
+}
+
+/// Keys with their values, ascending, at most `limit`. Two bulk requests: a cursor would cost a turn per record.
+async fn entries(
+    store: &Store,
+    range: Option<KeyRange>,
+    limit: Option<u32>,
+) -> Result<Vec<(JsValue, JsValue)>, IoError> {
+    let keys = store.get_all_keys(range.clone(), limit);
+    let values = store.get_all(range, limit);
+    let (keys, values) = (keys.await.map_err(io_error)?, values.await.map_err(io_error)?);
+    Ok(keys.into_iter().zip(values).collect())
+}
+
+fn key_of(log: LogId, base: Offset) -> JsValue {
+    Array::of2(&JsValue::from_str(&log.to_string()), &JsValue::from_f64(base.0 as f64)).into()
+}
+
+fn log_key(key: &JsValue) -> Option<(LogId, Offset)> {
+    let key: &Array = key.dyn_ref()?;
+    Some((key.get(0).as_string()?.parse().ok()?, Offset(key.get(1).as_f64()? as i64)))
+}
+
+/// Keys of a log from `from` to `to`, both inclusive; without an end, all on that side.
+fn range(log: LogId, from: Option<Offset>, to: Option<Offset>) -> Result<KeyRange, IoError> {
+    let from = key_of(log, from.unwrap_or(Offset::ZERO));
+    let to = key_of(log, to.unwrap_or(Offset((1 << 53) - 1)));
+    KeyRange::bound(&from, &to, Some(false), Some(false)).map_err(|error| other(&error))
+}
+
+fn below(log: LogId, before: Offset) -> Result<KeyRange, IoError> {
+    let (from, to) = (key_of(log, Offset::ZERO), key_of(log, before));
+    KeyRange::bound(&from, &to, Some(false), Some(true)).map_err(|error| other(&error))
+}
+
+fn value_of(bytes: &Bytes) -> JsValue {
+    // A copy: a view would make the structured clone take the whole wasm memory along.
+    Uint8Array::from(bytes.as_ref()).into()
+}
+
+fn bytes_of(value: &JsValue) -> Bytes {
+    value.dyn_ref::<Uint8Array>().map(|array| Bytes::from(array.to_vec())).unwrap_or_default()
+}
+
+fn io_error(error: rexie::Error) -> IoError {
+    other(&error)
+}
+
+fn other(error: &impl std::fmt::Display) -> IoError {
+    let text = error.to_string();
+    if text.contains("QuotaExceeded") { IoError::QuotaExceeded } else { IoError::Other(text) }
+}
