@@ -1,0 +1,53 @@
+// Errors with kafkajs's names and fields, so that code which tells them apart moves over unchanged.
+
+export class KafkaJSError extends Error {
+  /** @param {string} message @param {{ retriable?: boolean, cause?: unknown }} [options] */
+  constructor (message, { retriable = true, cause } = {}) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = this.constructor.name
+    this.retriable = retriable
+  }
+}
+
+export class KafkaJSNonRetriableError extends KafkaJSError {
+  /** @param {string} message @param {{ cause?: unknown }} [options] */
+  constructor (message, options = {}) {
+    super(message, { ...options, retriable: false })
+  }
+}
+
+/** A broker's answer was an error of Kafka's table. `type` is its name, `code` its number. */
+export class KafkaJSProtocolError extends KafkaJSError {
+  /** @param {{ message: string, type: string, code: number, retriable: boolean, topic?: string, partition?: number }} error */
+  constructor (error) {
+    super(error.message, { retriable: error.retriable })
+    this.type = error.type
+    this.code = error.code
+    this.topic = error.topic
+    this.partition = error.partition
+  }
+}
+
+export class KafkaJSConnectionError extends KafkaJSError {}
+export class KafkaJSRequestTimeoutError extends KafkaJSError {}
+export class KafkaJSTimeout extends KafkaJSNonRetriableError {}
+
+/** An option is unknown or out of range; `option` names it. */
+export class TabmqOptionError extends KafkaJSNonRetriableError {
+  /** @param {string} option @param {string} reason */
+  constructor (option, reason) {
+    super(`${option}: ${reason}`)
+    this.option = option
+  }
+}
+
+/** The cluster of this name runs in another tab. */
+export class TabmqClusterInUseError extends KafkaJSNonRetriableError {
+  /** @param {string} name */
+  constructor (name) {
+    super(`Cluster '${name}' is open in another tab. Close that tab, or open a cluster of another name.`)
+  }
+}
+
+/** A broker's worker could not start, or the cluster was not ready in time; `message` says why. */
+export class TabmqStartError extends KafkaJSNonRetriableError {}

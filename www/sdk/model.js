@@ -1,0 +1,85 @@
+// What is known of the cluster, from its events alone. The page draws it; nobody asks a broker for it.
+
+/**
+ * @typedef {{ id: number, state: 'starting'|'running'|'stopping'|'stopped'|'crashed', registered: boolean,
+ *   roles: string[], quorumRole: string, quorumEpoch: number, reason?: string }} Broker
+ * @typedef {{ logStart: number, highWatermark: number, logEnd: number, bytes: number, role: string }} Replica
+ * @typedef {{ leader: number|null, leaderEpoch: number, replicas: number[], isr: number[],
+ *   progress: Record<number, Replica> }} Partition
+ * @typedef {{ state: string, generation: number, members: { id: string, clientId: string }[],
+ *   committed: Record<string, number> }} Group
+ */
+
+export class ClusterModel {
+  constructor () {
+    /** @type {Map<number, Broker>} */
+    this.brokers = new Map()
+    /** @type {number|null} The active controller. */
+    this.controller = null
+    /** @type {Map<string, Partition[]>} By topic. */
+    this.topics = new Map()
+    /** @type {Map<string, Group>} By group id. */
+    this.groups = new Map()
+  }
+
+  /** @param {any} event */
+  apply (event) {
+    const broker = this.brokers.get(event.broker)
+    switch (event.type) {
+      case 'workerState':
+        this.brokers.set(event.broker, { registered: false, quorumRole: '', quorumEpoch: 0, ...broker, ...event.facts })
+        if (event.facts.state !== 'running' && this.controller === event.broker) this.controller = null
+        break
+      case 'brokerState':
+        if (broker && broker.state !== 'stopping') broker.state = event.state === 'running' ? 'running' : 'starting'
+        break
+      case 'quorumRole':
+        if (broker) Object.assign(broker, { quorumRole: event.role, quorumEpoch: event.epoch })
+        if (event.role !== 'leader' && this.controller === event.broker) this.controller = null
+        break
+      case 'controllerActive': this.controller = event.broker; break
+      case 'topicDeleted': this.topics.delete(event.topic); break
+      case 'partitionChanged':
+      case 'partitionRole': this.#partition(event); break
+      case 'partitionProgress': this.#progress(event); break
+      case 'groupState': {
+        const members = event.members.map(([id, clientId]) => ({ id, clientId }))
+        const { state, generation } = event
+        if (state === 'Dead') this.groups.delete(event.group)
+        else this.groups.set(event.group, { committed: {}, ...this.groups.get(event.group), state, generation, members })
+        break
+      }
+      case 'offsetsCommitted': {
+        const group = this.groups.get(event.group) ??
+          { state: 'Empty', generation: 0, members: [], committed: {} }
+        group.committed[`${event.topic}-${event.partition}`] = event.offset
+        this.groups.set(event.group, group)
+        break
+      }
+    }
+  }
+
+  #at (topic, partition) {
+    if (!this.topics.has(topic)) this.topics.set(topic, [])
+    const partitions = this.topics.get(topic)
+    partitions[partition] ??= { leader: null, leaderEpoch: -1, replicas: [], isr: [], progress: {} }
+    return partitions[partition]
+  }
+
+  #partition (event) {
+    const known = this.#at(event.topic, event.partition)
+    // Brokers tell of a change when they replay it, so an older one can come last.
+    if (event.leaderEpoch < known.leaderEpoch) return
+    const { leader, leaderEpoch, replicas, isr } = event
+    Object.assign(known, { leader: leader ?? null, leaderEpoch, replicas, isr })
+    if (event.type === 'partitionRole') {
+      known.progress[event.broker] = { logStart: 0, highWatermark: 0, logEnd: 0, bytes: 0, ...known.progress[event.broker], role: event.role }
+    }
+  }
+
+  #progress (event) {
+    const known = this.#at(event.topic, event.partition)
+    const { logStart, highWatermark, logEnd, bytes } = event
+    known.progress[event.broker] = { role: '', ...known.progress[event.broker], logStart, highWatermark, logEnd, bytes }
+  }
+}
