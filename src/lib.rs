@@ -12,5 +12,6 @@ pub mod event;
 pub mod log;
 pub mod protocol;
 pub mod rng;
+pub mod sim;
 pub mod time;
 pub mod types;

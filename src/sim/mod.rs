@@ -1,0 +1,3 @@
+//! The simulated hosts of a broker: storage in memory today.
+
+pub mod storage;

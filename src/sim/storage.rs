@@ -1,0 +1,178 @@
+//! Storage in memory: what the simulator and the tests give a broker. It keeps what was executed, so a broker that is
+//! started again finds exactly what was committed; and it fails on demand.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use crate::log::io::{Chunk, IoError, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
+use crate::types::{LogId, Offset};
+
+#[derive(Debug, Clone, Default)]
+struct StoredLog {
+    chunks: BTreeMap<Offset, Bytes>,
+    rows: BTreeMap<Offset, Bytes>,
+    /// A write failed and no truncation has succeeded since.
+    poisoned: bool,
+}
+
+/// One broker's storage.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStorage {
+    meta: BTreeMap<String, Bytes>,
+    logs: BTreeMap<LogId, StoredLog>,
+    faults: VecDeque<IoError>,
+    failing: Option<IoError>,
+}
+
+impl MemoryStorage {
+    /// Executes one operation, wholly or not at all. Operations of a log must come in the order they were submitted.
+    pub fn execute(&mut self, op: IoOp) -> IoResult {
+        if let IoOp::Read { log, from, bytes_max } = op {
+            return IoResult::Read(self.read(log, from, bytes_max));
+        }
+        let log = op.log();
+        if let Some(error) = self.faults.pop_front().or_else(|| self.failing.clone()) {
+            if let Some(log) = log {
+                self.logs.entry(log).or_default().poisoned = true;
+            }
+            return IoResult::Failed(error);
+        }
+        if let IoOp::Append { log, .. } = &op
+            && self.logs.get(log).is_some_and(|log| log.poisoned)
+        {
+            return IoResult::Failed(IoError::Poisoned);
+        }
+        self.commit(op);
+        IoResult::Done
+    }
+
+    /// What a broker finds when it opens this storage. Poison does not outlive the broker that saw the failure.
+    pub fn recovered(&mut self) -> Recovered {
+        let mut logs = BTreeMap::new();
+        for (id, log) in &mut self.logs {
+            log.poisoned = false;
+            let active = log.rows.last_key_value().map_or(Offset(i64::MIN), |(base, _)| *base);
+            let found = RecoveredLog {
+                rows: log
+                    .rows
+                    .iter()
+                    .map(|(base, bytes)| SegmentRow { base: *base, bytes: bytes.clone() })
+                    .collect(),
+                tail: log.chunks.range(active..).map(to_chunk).collect(),
+            };
+            if !found.rows.is_empty() || !found.tail.is_empty() {
+                logs.insert(*id, found);
+            }
+        }
+        Recovered { meta: self.meta.clone(), logs }
+    }
+
+    /// The next write (of a log or of meta) fails with `error`. Several calls queue up.
+    pub fn fail_next_write(&mut self, error: IoError) {
+        self.faults.push_back(error);
+    }
+
+    /// Every write fails with `error`, until `None` is set.
+    pub fn fail_writes(&mut self, error: Option<IoError>) {
+        self.failing = error;
+    }
+
+    /// Bytes of all chunks, rows and small values.
+    pub fn size_bytes(&self) -> usize {
+        let of_logs = self.logs.values().flat_map(|log| log.chunks.values().chain(log.rows.values()));
+        of_logs.chain(self.meta.values()).map(Bytes::len).sum()
+    }
+
+    /// A log's chunks in order, to look into.
+    pub fn chunks(&self, log: LogId) -> Vec<Chunk> {
+        self.logs.get(&log).map(|log| log.chunks.iter().map(to_chunk).collect()).unwrap_or_default()
+    }
+
+    /// Replaces a stored chunk's bytes (a torn or rotten write). False when there is no chunk at `base`.
+    pub fn corrupt_chunk(&mut self, log: LogId, base: Offset, change: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let Some(bytes) = self.logs.get_mut(&log).and_then(|log| log.chunks.get_mut(&base)) else {
+            return false;
+        };
+        let mut changed = bytes.to_vec();
+        change(&mut changed);
+        *bytes = changed.into();
+        true
+    }
+
+    fn read(&self, log: LogId, from: Offset, bytes_max: usize) -> Vec<Chunk> {
+        let Some(log) = self.logs.get(&log) else { return Vec::new() };
+        let first = log.chunks.range(..=from).next_back().map_or(from, |(base, _)| *base);
+        let mut found = Vec::new();
+        let mut size = 0;
+        for entry in log.chunks.range((Bound::Included(first), Bound::Unbounded)) {
+            if size >= bytes_max && !found.is_empty() {
+                break;
+            }
+            size += entry.1.len();
+            found.push(to_chunk(entry));
+        }
+        found
+    }
+
+    fn commit(&mut self, op: IoOp) {
+        match op {
+            IoOp::Append { log, chunks, rows } => self.logs.entry(log).or_default().put(chunks, rows),
+            IoOp::Truncate { log, to, keep, rows } => {
+                let log = self.logs.entry(log).or_default();
+                log.chunks.retain(|base, _| *base < to);
+                log.rows.retain(|base, _| *base < to);
+                log.put(keep.into_iter().collect(), rows);
+                log.poisoned = false;
+            }
+            IoOp::DeleteBefore { log, before } => {
+                let log = self.logs.entry(log).or_default();
+                log.chunks.retain(|base, _| *base >= before);
+                log.rows.retain(|base, _| *base >= before);
+            }
+            IoOp::DeleteLog { log } => {
+                self.logs.remove(&log);
+            }
+            IoOp::WriteMeta { key, value } => {
+                self.meta.insert(key, value);
+            }
+            IoOp::Read { .. } => {}
+        }
+    }
+}
+
+impl StoredLog {
+    fn put(&mut self, chunks: Vec<Chunk>, rows: Vec<SegmentRow>) {
+        self.chunks.extend(chunks.into_iter().map(|chunk| (chunk.base, chunk.bytes)));
+        self.rows.extend(rows.into_iter().map(|row| (row.base, row.bytes)));
+    }
+}
+
+fn to_chunk((base, bytes): (&Offset, &Bytes)) -> Chunk {
+    Chunk { base: *base, bytes: bytes.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::conformance;
+
+    #[test]
+    fn memory_keeps_the_storage_contract() {
+        let mut storage = MemoryStorage::default();
+        for step in conformance::steps() {
+            let found = match &step.action {
+                conformance::Action::Execute(op) => conformance::Found::Result(storage.execute(op.clone())),
+                conformance::Action::FailNextWrite => {
+                    storage.fail_next_write(IoError::QuotaExceeded);
+                    continue;
+                }
+                conformance::Action::Reopen => conformance::Found::Recovered(storage.recovered()),
+            };
+            if let Err(difference) = step.check(&found) {
+                panic!("{difference}");
+            }
+        }
+    }
+}
