@@ -1,0 +1,193 @@
+// Types of tabmq. Where kafkajs (2.2) has a shape, it is kafkajs's.
+
+export interface ClusterOptions {
+  /** The same name reopens the same data. Default 'default'. */
+  name?: string
+  /** 1 to 9. Default 1. The first 1, 3 or 5 are also the quorum. */
+  brokers?: number
+  /** 'kafka': Kafka's own defaults. 'lab': sessions and elections in seconds, to watch. Default 'kafka'. */
+  profile?: 'lab' | 'kafka'
+  /** Default 'indexeddb'. */
+  storage?: 'indexeddb' | 'memory'
+  /** Broker configs by Kafka's names. */
+  config?: Record<string, string | number | boolean>
+  wasmUrl?: string | URL
+  workerUrl?: string | URL
+}
+
+export function createCluster (options?: ClusterOptions): Promise<Cluster>
+
+export interface Broker {
+  id: number
+  state: 'starting' | 'running' | 'stopping' | 'stopped' | 'crashed'
+  roles: string[]
+  quorumRole: string
+  quorumEpoch: number
+  /** Why it crashed. */
+  reason?: string
+}
+
+export interface LinkFaults { cut?: boolean, delayMs?: number, lossRatio?: number }
+
+/** One fact of the cluster's life: `type` says which, `broker` where, `at` when (ms since the Unix epoch). */
+export interface ClusterEvent { type: string, broker: number, at: number, [field: string]: any }
+
+export interface Cluster extends AsyncDisposable {
+  readonly name: string
+  kafka (options?: KafkaOptions): Kafka
+  brokers (): Broker[]
+  kill (id: number, options?: { silent?: boolean }): Promise<void>
+  stop (id: number): Promise<void>
+  start (id: number): Promise<void>
+  setLink (from: number, to: number, faults?: LinkFaults): void
+  on (name: 'event', listener: (event: ClusterEvent) => void): () => void
+  bootstrapServers (): string[]
+  /** A port of raw Kafka bytes, `null` for close. */
+  connect (host: string, port: number): MessagePort
+  /** For unmodified kafkajs. */
+  socketFactory (): (options: { host: string, port: number, ssl: any, onConnect: () => void }) => any
+  /** Installs globalThis.__kafkaConnect(host, port). */
+  exposeConnect (): void
+  close (): Promise<void>
+  destroy (): Promise<void>
+}
+
+export interface KafkaOptions { clientId?: string, requestTimeout?: number, logLevel?: number }
+
+export interface Kafka {
+  admin (options?: AdminOptions): Admin
+  producer (options?: ProducerOptions): Producer
+  consumer (options: ConsumerOptions): Consumer
+}
+
+export type Bytes = string | Uint8Array | null
+export interface Message {
+  key?: Bytes
+  value: Bytes
+  headers?: Record<string, Bytes | Bytes[]>
+  partition?: number
+  timestamp?: string | number
+}
+export interface SendOptions { acks?: -1 | 0 | 1, timeout?: number, compression?: number, signal?: AbortSignal }
+export interface ProducerRecord extends SendOptions { topic: string, messages: Message[] }
+export interface ProducerBatch extends SendOptions { topicMessages?: { topic: string, messages: Message[] }[] }
+export interface RecordMetadata { topicName: string, partition: number, errorCode: number, baseOffset?: string, logAppendTime?: string }
+
+export interface PartitionerArgs { topic: string, partitionMetadata: { partitionId: number, leader: number }[], message: Message }
+export type CreatePartitioner = () => (args: PartitionerArgs) => number
+
+export interface ProducerOptions {
+  /** Default true: a retry makes no duplicate. */
+  idempotent?: boolean
+  createPartitioner?: CreatePartitioner
+  /** How long a batch may wait for company, in ms. */
+  linger?: number
+  /** How long a record may take from `send` to its ack, in ms. */
+  deliveryTimeout?: number
+  maxInFlightRequests?: number
+}
+export interface Producer extends AsyncDisposable {
+  connect (): Promise<void>
+  send (record: ProducerRecord): Promise<RecordMetadata[]>
+  sendBatch (batch: ProducerBatch): Promise<RecordMetadata[]>
+  disconnect (): Promise<void>
+}
+
+export interface ConsumerOptions {
+  groupId: string
+  partitionAssigners?: string[]
+  sessionTimeout?: number
+  rebalanceTimeout?: number
+  heartbeatInterval?: number
+  maxBytes?: number
+  maxWaitTimeInMs?: number
+}
+export interface KafkaMessage {
+  key: Uint8Array | null
+  value: Uint8Array | null
+  timestamp: string
+  offset: string
+  headers: Record<string, Uint8Array | Uint8Array[] | undefined>
+}
+export interface EachMessagePayload { topic: string, partition: number, message: KafkaMessage, heartbeat (): Promise<void>, pause (): () => void }
+export interface Batch { topic: string, partition: number, highWatermark: string, messages: KafkaMessage[], isEmpty (): boolean, firstOffset (): string | null, lastOffset (): string }
+export interface EachBatchPayload {
+  batch: Batch
+  resolveOffset (offset: string): void
+  heartbeat (): Promise<void>
+  pause (): () => void
+  commitOffsetsIfNecessary (): Promise<void>
+  isRunning (): boolean
+  isStale (): boolean
+}
+export interface RunOptions {
+  autoCommit?: boolean
+  autoCommitInterval?: number
+  autoCommitThreshold?: number
+  partitionsConsumedConcurrently?: number
+  eachMessage?: (payload: EachMessagePayload) => Promise<void>
+  eachBatch?: (payload: EachBatchPayload) => Promise<void>
+}
+export interface TopicPartitionOffset { topic: string, partition: number, offset: string, metadata?: string }
+export interface Consumer extends AsyncDisposable, AsyncIterable<EachMessagePayload> {
+  readonly events: { GROUP_JOIN: string, CRASH: string, STOP: string }
+  connect (): Promise<void>
+  subscribe (subscription: { topics?: string[], topic?: string, fromBeginning?: boolean }): Promise<void>
+  run (options: RunOptions): Promise<void>
+  on (event: string, listener: (event: { type: string, payload: any }) => void): () => void
+  pause (topics: { topic: string, partitions?: number[] }[]): void
+  resume (topics: { topic: string, partitions?: number[] }[]): void
+  paused (): { topic: string, partitions: number[] }[]
+  seek (to: TopicPartitionOffset): void
+  commitOffsets (offsets: TopicPartitionOffset[]): Promise<void>
+  stop (): Promise<void>
+  disconnect (): Promise<void>
+}
+
+export interface AdminOptions { timeout?: number }
+export interface TopicSpec { topic: string, numPartitions?: number, replicationFactor?: number, configEntries?: { name: string, value: string }[] }
+export interface PartitionMetadata { partitionErrorCode: number, partitionId: number, leader: number, replicas: number[], isr: number[] }
+export interface Admin extends AsyncDisposable {
+  connect (): Promise<void>
+  disconnect (): Promise<void>
+  createTopics (options: { topics: TopicSpec[], validateOnly?: boolean, waitForLeaders?: boolean, timeout?: number }): Promise<boolean>
+  deleteTopics (options: { topics: string[], timeout?: number }): Promise<void>
+  createPartitions (options: { topicPartitions: { topic: string, count: number }[], timeout?: number }): Promise<boolean>
+  listTopics (): Promise<string[]>
+  fetchTopicMetadata (options?: { topics?: string[] }): Promise<{ topics: { name: string, partitions: PartitionMetadata[] }[] }>
+  fetchTopicOffsets (topic: string): Promise<{ partition: number, offset: string, high: string, low: string }[]>
+  fetchTopicOffsetsByTimestamp (topic: string, timestamp?: number): Promise<{ partition: number, offset: string }[]>
+  fetchOffsets (options: { groupId: string, topics?: string[] }): Promise<{ topic: string, partitions: { partition: number, offset: string, metadata: string | null }[] }[]>
+  setOffsets (options: { groupId: string, topic: string, partitions: { partition: number, offset: string }[] }): Promise<void>
+  resetOffsets (options: { groupId: string, topic: string, earliest?: boolean }): Promise<void>
+  describeCluster (): Promise<{ brokers: { nodeId: number, host: string, port: number }[], controller: number | null, clusterId: string }>
+  describeConfigs (options: { resources: { type: number, name: string, configNames?: string[] }[] }): Promise<any>
+  alterConfigs (options: { resources: { type: number, name: string, configEntries: { name: string, value: string }[] }[] }): Promise<any>
+  listGroups (): Promise<{ groups: { groupId: string, protocolType: string }[] }>
+  describeGroups (groupIds: string[]): Promise<{ groups: any[] }>
+  deleteGroups (groupIds: string[]): Promise<{ groupId: string, errorCode: number }[]>
+}
+
+export const CompressionTypes: { None: 0, GZIP: 1 }
+export const ConfigResourceTypes: { TOPIC: 2, BROKER: 4 }
+export const AssignerProtocol: { RANGE: 'range', ROUND_ROBIN: 'roundrobin' }
+export const PartitionAssigners: { range: 'range', roundRobin: 'roundrobin' }
+/** DefaultPartitioner: murmur2 of the key, as Java's client; without a key, sticky. RoundRobin: without a key, in turn. */
+export const Partitioners: { DefaultPartitioner: CreatePartitioner, RoundRobinPartitioner: CreatePartitioner }
+export const logLevel: { NOTHING: 0, ERROR: 1, WARN: 2, INFO: 4, DEBUG: 5 }
+
+export class KafkaJSError extends Error { readonly retriable: boolean }
+export class KafkaJSNonRetriableError extends KafkaJSError {}
+/** A broker answered with an error of Kafka's table. */
+export class KafkaJSProtocolError extends KafkaJSError {
+  readonly type: string
+  readonly code: number
+  readonly topic?: string
+  readonly partition?: number
+}
+export class KafkaJSConnectionError extends KafkaJSError {}
+export class KafkaJSRequestTimeoutError extends KafkaJSError {}
+export class KafkaJSTimeout extends KafkaJSNonRetriableError {}
+export class TabmqOptionError extends KafkaJSNonRetriableError { readonly option: string }
+export class TabmqClusterInUseError extends KafkaJSNonRetriableError {}
+export class TabmqStartError extends KafkaJSNonRetriableError {}
