@@ -1,0 +1,75 @@
+// kafkajs 2.2.4 from npm, not a line of it changed, against the brokers' workers.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openChromium, startSite } from './harness.mjs'
+
+for (const way of ['socketFactory', '__kafkaConnect']) {
+  test(`unmodified kafkajs produces with gzip and idempotence and consumes in a group of two, also after a leader was killed (${way})`, { timeout: 240_000 }, async (t) => {
+    const site = await startSite(t)
+    const browser = await openChromium(t)
+    const page = await browser.open(`${site.url}/pages/blank.html`)
+    const outcome = await page.evaluate(async (way) => {
+      const { open } = await import('/pages/scenario.js')
+      const { CompressionTypes, Kafka, logLevel, portSocketFactory } = await import('/dist-test/kafkajs.js')
+      const cluster = await open()
+      if (way === '__kafkaConnect') cluster.exposeConnect()
+      const socketFactory = way === 'socketFactory' ? cluster.socketFactory() : portSocketFactory(globalThis.__kafkaConnect)
+      const kafka = new Kafka({
+        clientId: 'kafkajs', brokers: cluster.bootstrapServers(), socketFactory, logLevel: logLevel.ERROR,
+        retry: { initialRetryTime: 50, retries: 20 },
+      })
+      const admin = kafka.admin()
+      await admin.connect()
+      const { brokers } = await admin.describeCluster()
+      await admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 4, replicationFactor: 3 }], waitForLeaders: true })
+      const topics = await admin.listTopics()
+
+      const seen = new Map()
+      const members = new Set()
+      const twice = []
+      const consumers = [1, 2].map(() => kafka.consumer({
+        groupId: 'readers', sessionTimeout: 6000, heartbeatInterval: 500, retry: { initialRetryTime: 50, retries: 20 },
+      }))
+      for (const [index, consumer] of consumers.entries()) {
+        await consumer.connect()
+        await consumer.subscribe({ topics: ['orders'], fromBeginning: true })
+        consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => { if (payload.memberAssignment.orders?.length === 2) members.add(index) })
+        await consumer.run({
+          eachMessage: async ({ partition, message }) => {
+            const value = message.value.toString()
+            const place = `${partition}@${message.offset}`
+            if (seen.has(value) && seen.get(value) !== place) twice.push(value)
+            seen.set(value, place)
+          },
+        })
+      }
+      const reach = async (what, condition) => {
+        const deadline = Date.now() + 60_000
+        while (!condition()) {
+          if (Date.now() > deadline) throw new Error(`not within 60 s: ${what}; read ${seen.size}`)
+          await new Promise((resolve) => setTimeout(resolve, 20))
+        }
+      }
+      await reach('two members with two partitions each', () => members.size === 2)
+
+      const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
+      await producer.connect()
+      const send = (from, to) => producer.send({
+        topic: 'orders', acks: -1, compression: CompressionTypes.GZIP,
+        messages: Array.from({ length: to - from }, (_, index) => ({ key: `key-${(from + index) % 17}`, value: `value-${from + index}` })),
+      })
+      await send(0, 500)
+      await reach('500 records', () => seen.size === 500)
+      const { topics: [{ partitions }] } = await admin.fetchTopicMetadata({ topics: ['orders'] })
+      const { leader } = partitions.find(({ partitionId }) => partitionId === 0)
+      await cluster.kill(leader)
+      for (let from = 500; from < 1000; from += 100) await send(from, from + 100)
+      await reach('1000 records', () => seen.size === 1000)
+      await Promise.all(consumers.map((consumer) => consumer.disconnect()))
+      await producer.disconnect()
+      await admin.disconnect()
+      return { brokers: brokers.length, topics: topics.includes('orders'), seen: seen.size, twice }
+    }, way)
+    assert.deepEqual(outcome, { brokers: 3, topics: true, seen: 1000, twice: [] })
+  })
+}
