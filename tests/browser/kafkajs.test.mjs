@@ -10,10 +10,10 @@ for (const way of ['socketFactory', '__kafkaConnect']) {
     const page = await browser.open(`${site.url}/pages/blank.html`)
     const outcome = await page.evaluate(async (way) => {
       const { open } = await import('/pages/scenario.js')
-      const { CompressionTypes, Kafka, logLevel, portSocketFactory } = await import('/dist-test/kafkajs.js')
+      const { CompressionTypes, Kafka, logLevel, portSockets } = await import('/dist-test/kafkajs.js')
       const cluster = await open()
       if (way === '__kafkaConnect') cluster.exposeConnect()
-      const socketFactory = way === 'socketFactory' ? cluster.socketFactory() : portSocketFactory(globalThis.__kafkaConnect)
+      const socketFactory = way === 'socketFactory' ? cluster.socketFactory() : portSockets(globalThis.__kafkaConnect)
       const kafka = new Kafka({
         clientId: 'kafkajs', brokers: cluster.bootstrapServers(), socketFactory, logLevel: logLevel.ERROR,
         retry: { initialRetryTime: 50, retries: 20 },
