@@ -142,7 +142,7 @@ impl Connections {
     pub fn received(&mut self, conn: Conn, bytes: Bytes) -> Vec<(Place, RequestFrame)> {
         let mut requests = Vec::new();
         if let Some(inbound) = self.inbound.get_mut(&conn) {
-            inbound.reader.push(&bytes);
+            inbound.reader.push(bytes);
         }
         while let Some(inbound) = self.inbound.get_mut(&conn) {
             match inbound.reader.next() {

@@ -4,7 +4,11 @@
 //! can go wrong in reading them ends here as a `DecodeError`.
 
 mod api;
+pub mod batch;
+pub mod compression;
 pub mod error;
+pub mod frame;
+pub mod records;
 
 pub use api::{ApiKey, DecodeError, Request, RequestFrame, Response, decode_request, decode_response};
 pub use api::{advertised_versions, encode_request, encode_response, internal_only, supported_versions};
