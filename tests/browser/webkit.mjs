@@ -1,0 +1,137 @@
+// WebKit through plain WebDriver: WebKitGTK's MiniBrowser under Xvfb. wasm-bindgen's runner and Playwright (without a
+// browser build of its own) do not know it, and the few calls needed are short.
+//
+//   const webkit = await openWebKit(t)       // undefined, and the test marked as skipped, where there is none
+//   if (!webkit) return
+//   await webkit.navigate(site.url)
+//   const title = await webkit.execute('return document.title')
+//   const n = await webkit.executeAsync('const [a, done] = arguments; setTimeout(() => done(a + 1), 10)', [1])
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { defer, until } from './harness.mjs'
+
+/** @typedef {import('node:test').TestContext} TestContext */
+
+/** A port nobody listens on. */
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+  server.close()
+  return port
+}
+
+/**
+ * Starts Xvfb on a display it chooses itself and waits for its number.
+ * @returns {Promise<{ process: import('node:child_process').ChildProcess, display: string }>}
+ */
+async function startXvfb() {
+  const xvfb = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x900x24', '-nolisten', 'tcp'], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  })
+  const pipe = /** @type {import('node:stream').Readable} */ (xvfb.stdio[3])
+  const number = await Promise.race([
+    once(pipe, 'data').then(([data]) => String(data).trim()),
+    once(xvfb, 'error').then(([error]) => Promise.reject(error)),
+    once(xvfb, 'exit').then(() => Promise.reject(new Error('Xvfb ended at once'))),
+  ])
+  return { process: xvfb, display: `:${number}` }
+}
+
+/** @param {import('node:child_process').ChildProcess} child */
+async function end(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+}
+
+/**
+ * A WebKit window, ended when the test ends. Its profile is new each time and stays across reloads.
+ * @param {TestContext} t
+ * @param {{ scriptTimeoutMs?: number }} [settings] how long executeAsync may take
+ */
+export async function openWebKit(t, { scriptTimeoutMs = 60_000 } = {}) {
+  const { WEBKIT_DRIVER, MINIBROWSER } = process.env
+  if (process.platform !== 'linux') {
+    t.skip('SKIPPED: WebKit is driven through WebKitGTK, which is on Linux only')
+    return undefined
+  }
+  assert.ok(WEBKIT_DRIVER && MINIBROWSER, 'WebKitWebDriver or MiniBrowser is missing: run this as scripts/test.sh browser [file]')
+
+  const home = await mkdtemp(join(tmpdir(), 'tabmq-webkit-'))
+  defer(t, () => rm(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }))
+  const { process: xvfb, display } = await startXvfb()
+  defer(t, () => end(xvfb))
+
+  const port = await freePort()
+  const driver = spawn(WEBKIT_DRIVER, [`--port=${port}`, '--host=127.0.0.1'], {
+    stdio: 'ignore',
+    env: {
+      ...process.env,
+      DISPLAY: display,
+      // MiniBrowser keeps its profile in these; the user's own stays untouched.
+      HOME: home,
+      XDG_CACHE_HOME: join(home, 'cache'),
+      XDG_DATA_HOME: join(home, 'data'),
+      XDG_RUNTIME_DIR: home,
+      // There is no GPU to composite with.
+      WEBKIT_DISABLE_COMPOSITING_MODE: '1',
+      LIBGL_ALWAYS_SOFTWARE: '1',
+    },
+  })
+  defer(t, () => end(driver))
+
+  /** @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>} */
+  async function call(method, path, body) {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      method,
+      ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    })
+    const { value } = /** @type {any} */ (await response.json())
+    if (!response.ok) throw new Error(`WebKit: ${method} ${path}: ${value.error}: ${value.message}`)
+    return value
+  }
+
+  await until('WebKitWebDriver answers', () => call('GET', '/status').then(() => true, () => false))
+  const session = await call('POST', '/session', {
+    capabilities: {
+      alwaysMatch: {
+        timeouts: { script: scriptTimeoutMs, pageLoad: 60_000 },
+        'webkitgtk:browserOptions': { binary: MINIBROWSER, args: ['--automation'] },
+      },
+    },
+  })
+  const at = `/session/${session.sessionId}`
+  let open = true
+  const quit = async () => {
+    if (!open) return
+    open = false
+    await call('DELETE', at)
+  }
+  defer(t, quit)
+
+  return {
+    /** What the browser says it is. */
+    version: /** @type {string} */ (session.capabilities.browserVersion),
+    /** @param {string} url */
+    navigate: (url) => call('POST', `${at}/url`, { url }),
+    reload: () => call('POST', `${at}/refresh`, {}),
+    /** @param {string} script a function body @param {unknown[]} [args] @returns {Promise<any>} */
+    execute: (script, args = []) => call('POST', `${at}/execute/sync`, { script, args }),
+    /** @param {string} script a function body; its last argument is the callback @param {unknown[]} [args] @returns {Promise<any>} */
+    executeAsync: (script, args = []) => call('POST', `${at}/execute/async`, { script, args }),
+    /** @param {string} selector @returns {Promise<void>} a real click, by the browser's own event path */
+    async click(selector) {
+      const element = await call('POST', `${at}/element`, { using: 'css selector', value: selector })
+      await call('POST', `${at}/element/${Object.values(element)[0]}/click`, {})
+    },
+    /** @param {string} file where to write the PNG */
+    screenshot: async (file) => writeFile(file, Buffer.from(await call('GET', `${at}/screenshot`), 'base64')),
+    quit,
+  }
+}
