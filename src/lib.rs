@@ -7,6 +7,7 @@
 //!                                    \- client
 //! ```
 
+pub mod config;
 pub mod effects;
 pub mod event;
 pub mod log;
