@@ -1,5 +1,27 @@
 //! The partition log: segments, epoch cache, producer state, recovery. Sans-IO; storage is asked through `io`.
 
+mod batch_facts;
+mod codec;
+mod config;
 pub mod conformance;
-pub mod epoch_cache;
+mod epoch_cache;
+mod error;
 pub mod io;
+mod io_queue;
+mod partition_log;
+mod producer_state;
+mod recovery;
+mod segment;
+mod tail;
+mod timestamps;
+mod truncation;
+
+pub use config::LogConfig;
+pub use epoch_cache::{EpochCache, EpochEntry};
+pub use error::AppendError;
+pub use io_queue::{APPEND_BYTES_MAX, CHUNK_BYTES_MAX};
+pub use partition_log::{AppendInfo, IoOutcome, PartitionLog, ReadOutcome};
+pub use producer_state::{BATCHES_RETAINED, BatchMetadata, ProducerEntry, ProducerState};
+pub use recovery::{CutReason, RecoveryReport};
+pub use segment::{DecodedRow, Segment, SegmentFacts, TimeIndexEntry, decode_row};
+pub use timestamps::{TimestampLookup, TimestampOffset};

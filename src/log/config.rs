@@ -1,0 +1,38 @@
+//! A log's settings, already resolved (default, broker, topic).
+
+use crate::time::Duration;
+
+/// What a partition log needs to know of its topic's configuration. Kafka's names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `segment.bytes`: a segment is rolled before it would grow beyond this.
+    pub segment_bytes: u64,
+    /// `segment.ms`: a segment is rolled when a record is this much newer (by timestamps) than its first batch.
+    pub segment_ms: Duration,
+    /// `max.message.bytes`: the largest record batch a leader accepts, header included.
+    pub max_message_bytes: usize,
+    /// `message.timestamp.type=LogAppendTime`: the leader overwrites timestamps with its own time.
+    pub log_append_time: bool,
+    /// `message.timestamp.after.max.ms`: how far in the future a record's timestamp may be. None for no limit.
+    pub timestamp_after_max: Option<Duration>,
+    /// `producer.id.expiration.ms`: a producer's state is forgotten when it has been silent for this long.
+    pub producer_id_expiration: Duration,
+    /// How much of the log's end stays in memory to serve reads, in bytes. What is not yet durable is always kept, and
+    /// so is the last chunk.
+    pub tail_bytes: usize,
+}
+
+impl Default for LogConfig {
+    /// Kafka's defaults.
+    fn default() -> Self {
+        Self {
+            segment_bytes: 1024 * 1024 * 1024,
+            segment_ms: Duration::from_secs(7 * 24 * 3600),
+            max_message_bytes: 1024 * 1024 + 12,
+            log_append_time: false,
+            timestamp_after_max: Some(Duration::from_secs(3600)),
+            producer_id_expiration: Duration::from_secs(24 * 3600),
+            tail_bytes: 4 * 1024 * 1024,
+        }
+    }
+}
