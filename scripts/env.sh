@@ -45,5 +45,6 @@ find_browsers() {
   for lib in /usr/lib/*/webkit2gtk-4.[01] /usr/libexec/webkit2gtk-4.[01]; do
     if [ -z "$MINIBROWSER" ] && [ -x "$lib/MiniBrowser" ]; then MINIBROWSER=$lib/MiniBrowser; fi
   done
-  export CHROMIUM CHROMEDRIVER FIREFOX GECKODRIVER WEBKIT_DRIVER MINIBROWSER
+  # For wasm-bindgen's test runner.
+  export CHROMEDRIVER GECKODRIVER
 }

@@ -4,7 +4,6 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
-find_browsers
 
 has_web_tests() { ls tests/web_*.rs >/dev/null 2>&1; }
 

@@ -12,6 +12,7 @@
 //
 // Everything started with a `t` is closed when that test ends, and a page's uncaught errors fail it.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,6 +26,14 @@ import { serve } from '../../scripts/serve.mjs'
 
 /** @param {string} path from the root of the repository */
 export const fromRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+
+/** Where the browsers are, as scripts/env.sh finds them; '' for one that is not there. */
+const [CHROMIUM, WEBKIT_DRIVER, MINIBROWSER] = execFileSync(
+  'bash',
+  ['-c', '. scripts/env.sh; find_browsers; printf "%s\\n" "$CHROMIUM" "$WEBKIT_DRIVER" "$MINIBROWSER"'],
+  { cwd: fromRoot(''), encoding: 'utf8' },
+).split('\n')
+export { WEBKIT_DRIVER, MINIBROWSER }
 
 /** @type {WeakMap<TestContext, (() => unknown)[]>} */
 const cleanups = new WeakMap()
@@ -95,10 +104,9 @@ export async function temporaryProfile(t) {
  *   errorsAllowed: uncaught page errors that are part of the test; options: more of launchPersistentContext's
  */
 export async function openChromium(t, { profile, errorsAllowed, options } = {}) {
-  const executablePath = process.env.CHROMIUM
-  assert.ok(executablePath, 'CHROMIUM is not set: run this as scripts/test.sh browser [file]')
+  assert.ok(CHROMIUM, 'Chromium is missing: make setup')
   const context = await chromium.launchPersistentContext(profile ?? (await temporaryProfile(t)), {
-    executablePath,
+    executablePath: CHROMIUM,
     headless: true,
     // What a machine without a GPU, a big /dev/shm, a network or a user other than root needs.
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run',
@@ -109,7 +117,7 @@ export async function openChromium(t, { profile, errorsAllowed, options } = {}) 
   const errors = []
   context.on('weberror', (error) => errors.push(String(error.error().stack ?? error.error())))
   context.on('console', (message) => {
-    if (message.type() === 'error') t.diagnostic(`console: ${message.text()}`)
+    if (message.type() === 'error') t.diagnostic(`console: ${message.text()} ${message.location().url}`)
   })
   defer(t, async () => {
     await context.close()

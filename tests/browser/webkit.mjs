@@ -13,7 +13,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { defer, until } from './harness.mjs'
+import { MINIBROWSER, WEBKIT_DRIVER, defer, until } from './harness.mjs'
 
 /** @typedef {import('node:test').TestContext} TestContext */
 
@@ -56,12 +56,11 @@ async function end(child) {
  * @param {{ scriptTimeoutMs?: number }} [settings] how long executeAsync may take
  */
 export async function openWebKit(t, { scriptTimeoutMs = 60_000 } = {}) {
-  const { WEBKIT_DRIVER, MINIBROWSER } = process.env
   if (process.platform !== 'linux') {
     t.skip('SKIPPED: WebKit is driven through WebKitGTK, which is on Linux only')
     return undefined
   }
-  assert.ok(WEBKIT_DRIVER && MINIBROWSER, 'WebKitWebDriver or MiniBrowser is missing: run this as scripts/test.sh browser [file]')
+  assert.ok(WEBKIT_DRIVER && MINIBROWSER, 'WebKitWebDriver or MiniBrowser is missing: make setup')
 
   const home = await mkdtemp(join(tmpdir(), 'tabmq-webkit-'))
   defer(t, () => rm(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }))
@@ -79,9 +78,6 @@ export async function openWebKit(t, { scriptTimeoutMs = 60_000 } = {}) {
       XDG_CACHE_HOME: join(home, 'cache'),
       XDG_DATA_HOME: join(home, 'data'),
       XDG_RUNTIME_DIR: home,
-      // There is no GPU to composite with.
-      WEBKIT_DISABLE_COMPOSITING_MODE: '1',
-      LIBGL_ALWAYS_SOFTWARE: '1',
     },
   })
   defer(t, () => end(driver))
@@ -131,7 +127,14 @@ export async function openWebKit(t, { scriptTimeoutMs = 60_000 } = {}) {
       await call('POST', `${at}/element/${Object.values(element)[0]}/click`, {})
     },
     /** @param {string} file where to write the PNG */
-    screenshot: async (file) => writeFile(file, Buffer.from(await call('GET', `${at}/screenshot`), 'base64')),
+    async screenshot(file) {
+      // A page that has just loaded is blank until its second frame.
+      await call('POST', `${at}/execute/async`, {
+        script: 'requestAnimationFrame(() => requestAnimationFrame(arguments[0]))',
+        args: [],
+      })
+      await writeFile(file, Buffer.from(await call('GET', `${at}/screenshot`), 'base64'))
+    },
     quit,
   }
 }
