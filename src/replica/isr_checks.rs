@@ -1,0 +1,96 @@
+//! The leader's side of ISR changes: when to ask for one, and what the controller's answer does.
+
+use crate::effects::Effects;
+use crate::time::Instant;
+use crate::types::{BrokerId, LogId};
+
+use super::isr::{IsrDecision, IsrProposal};
+use super::manager::{Chore, ReplicaManager};
+
+impl ReplicaManager {
+    /// Asks for a follower to join the ISR, if it has caught up and may.
+    pub(super) fn maybe_expand_isr(&mut self, log: LogId, follower: BrokerId) {
+        let Some(partition) = self.partitions.get(&log) else { return };
+        let Some(isr) = partition.expanded_isr(follower) else { return };
+        let epoch = partition.leading().and_then(|leader| leader.follower(follower)?.broker_epoch);
+        if self.is_eligible(follower, epoch) {
+            self.propose_isr(log, isr);
+        }
+    }
+
+    /// The same for whichever follower is ready.
+    pub(super) fn maybe_expand_isr_by_any(&mut self, log: LogId) {
+        let Some(partition) = self.partitions.get(&log) else { return };
+        for follower in partition.replicas.clone() {
+            self.maybe_expand_isr(log, follower);
+        }
+    }
+
+    /// Asks for followers that lag to leave their ISRs. `due` is when this look was to be: if that is long ago, this
+    /// broker was paused, and its followers get the time to show up again.
+    pub(super) fn check_isrs(&mut self, now: Instant, due: Instant) {
+        let interval = self.isr_check_interval();
+        self.chores.set(Chore::CheckIsrs, now + interval);
+        if now.since(due) > interval {
+            return;
+        }
+        let lag_max = self.config.replica_lag_time_max();
+        for log in self.led() {
+            let shrunk = self.partitions.get(&log).and_then(|p| p.shrunk_isr(now, lag_max));
+            if let Some(isr) = shrunk {
+                self.propose_isr(log, isr);
+            }
+            // A follower outside the ISR that has stopped holds the high watermark back no longer.
+            self.touched.insert(log);
+        }
+    }
+
+    fn propose_isr(&mut self, log: LogId, isr: Vec<BrokerId>) {
+        let (node_id, own_epoch) = (self.node_id, self.broker_epoch);
+        let Some(partition) = self.partitions.get_mut(&log) else { return };
+        let (leader_epoch, partition_epoch) = (partition.leader_epoch, partition.partition_epoch);
+        let Some(leader) = partition.leading_mut() else { return };
+        let epoch_of = |id: BrokerId| {
+            if id == node_id { own_epoch } else { leader.follower(id).and_then(|f| f.broker_epoch) }
+        };
+        let members = isr.iter().map(|id| (*id, epoch_of(*id))).collect();
+        leader.pending_isr = Some(isr);
+        self.isr_changes.propose(log, IsrProposal { leader_epoch, partition_epoch, isr: members });
+        self.touched.insert(log);
+    }
+
+    pub(super) fn send_isr_changes(&mut self, now: Instant, fx: &mut Effects) {
+        let timeout = self.config.request_timeout();
+        let from = (self.node_id, self.broker_epoch);
+        self.isr_changes.send(now, from, self.controller, timeout, fx);
+    }
+
+    /// Takes the controller's word on an ISR.
+    pub(super) fn isr_decided(&mut self, log: LogId, proposal: &IsrProposal, decision: IsrDecision) {
+        let Some(partition) = self.partitions.get_mut(&log) else { return };
+        if partition.leader_epoch != proposal.leader_epoch
+            || partition.partition_epoch != proposal.partition_epoch
+        {
+            return;
+        }
+        let (own_leader_epoch, own_partition_epoch) = (partition.leader_epoch, partition.partition_epoch);
+        let Some(leader) = partition.leading_mut() else { return };
+        match decision {
+            IsrDecision::Committed { leader_epoch, partition_epoch, isr } => {
+                if leader_epoch != own_leader_epoch || partition_epoch < own_partition_epoch {
+                    return;
+                }
+                leader.pending_isr = None;
+                partition.isr = isr;
+                partition.partition_epoch = partition_epoch;
+                self.touched.insert(log);
+                self.maybe_expand_isr_by_any(log);
+            }
+            IsrDecision::Rejected => {
+                leader.pending_isr = None;
+                self.touched.insert(log);
+            }
+            IsrDecision::Superseded => {}
+        }
+    }
+}

@@ -1,0 +1,661 @@
+//! The replicas of one broker, and everything that waits for them.
+//!
+//! Each entry point changes partitions, notes which (`touched`), and ends in `finish`: high watermarks rise, waiting
+//! operations are looked at again, and fetches and ISR changes go out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{BrokerConfig, TopicConfig};
+use crate::effects::{Effects, PeerResult, RequestId};
+use crate::event::ClusterEvent;
+use crate::log::io::{IoError, IoId, IoOp, IoResult, Recovered};
+use crate::log::{IoOutcome, LogConfig, PartitionLog};
+use crate::protocol::{ErrorCode, messages};
+use crate::time::{Duration, Instant, Timers, earliest};
+use crate::types::{
+    BrokerEpoch, BrokerId, LeaderEpoch, LogId, METADATA_TOPIC, OFFSETS_TOPIC, Offset, PartitionEpoch,
+    PartitionIndex, TopicId, TopicName, TopicPartition, Uuid,
+};
+
+use super::checkpoint::{self, HIGH_WATERMARK_CHECKPOINT_KEY};
+use super::fetch::{DelayedFetch, ReadingFetch};
+use super::fetcher::Fetcher;
+use super::isr::IsrChanges;
+use super::list_offsets::{DelayedListOffsets, Lookup};
+use super::local::LocalReadId;
+use super::partition::{Partition, Role};
+use super::produce::{DelayedProduce, topic_name};
+use super::purgatory::Purgatory;
+use super::spec::{LiveBroker, PartitionSpec, RoleChange};
+
+/// Between two writes of the high watermark checkpoint (Kafka's `replica.high.watermark.checkpoint.interval.ms`).
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
+/// Between two attempts to bring a failed storage back.
+const STORAGE_RETRY: Duration = Duration::from_secs(1);
+
+/// What the manager does by the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Chore {
+    /// Look for followers that lag. Twice per `replica.lag.time.max.ms`, as Kafka does.
+    CheckIsrs,
+    /// Write the high watermark checkpoint.
+    Checkpoint,
+    /// Try failed storage again.
+    RetryStorage,
+}
+
+/// Whose storage operation it was.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum IoFor {
+    /// A log's own, told to it in order.
+    Log { log: LogId, incarnation: u64 },
+    /// A fetch's read of one partition.
+    Fetch { number: u64, entry: usize },
+    /// A look-up by time.
+    Lookup(Lookup),
+    /// A read for a coordinator.
+    Local(LocalReadId),
+    /// The high watermark checkpoint.
+    Checkpoint,
+}
+
+/// A log that storage held and no topic has claimed yet.
+#[derive(Debug)]
+struct Unclaimed {
+    log: PartitionLog,
+    incarnation: u64,
+    writes_in_flight: usize,
+}
+
+/// What is known of a partition, hosted here or not.
+#[derive(Debug, Clone)]
+struct Known {
+    tp: TopicPartition,
+    leader: Option<BrokerId>,
+    leader_epoch: LeaderEpoch,
+    partition_epoch: PartitionEpoch,
+}
+
+/// The replicas of one broker (Kafka's `ReplicaManager`).
+#[derive(Debug)]
+pub struct ReplicaManager {
+    pub(super) node_id: BrokerId,
+    pub(super) config: BrokerConfig,
+    pub(super) broker_epoch: Option<BrokerEpoch>,
+    pub(super) controller: Option<BrokerId>,
+    /// None until told: then every broker counts as alive.
+    live: Option<BTreeMap<BrokerId, LiveBroker>>,
+    pub(super) partitions: BTreeMap<LogId, Partition>,
+    known: BTreeMap<LogId, Known>,
+    topics: BTreeMap<TopicName, TopicId>,
+    unclaimed: BTreeMap<LogId, Unclaimed>,
+    next_incarnation: u64,
+    pub(super) produces: Purgatory<DelayedProduce>,
+    pub(super) fetches: Purgatory<DelayedFetch>,
+    /// Fetches that wait for storage.
+    pub(super) reading: BTreeMap<u64, ReadingFetch>,
+    pub(super) next_reading: u64,
+    pub(super) lookups: BTreeMap<u64, DelayedListOffsets>,
+    pub(super) local: super::local::LocalReads,
+    pub(super) fetchers: BTreeMap<BrokerId, Fetcher>,
+    /// Something about fetches has changed since they were sent last.
+    pub(super) fetch_due: bool,
+    pub(super) fetch_deadline: Option<Instant>,
+    pub(super) isr_changes: IsrChanges,
+    pub(super) ios: BTreeMap<IoId, IoFor>,
+    /// Partitions changed in this turn.
+    pub(super) touched: BTreeSet<LogId>,
+    progress: BTreeMap<LogId, Offset>,
+    role_changes: Vec<RoleChange>,
+    pub(super) chores: Timers<Chore>,
+    /// High watermarks as last written, or of logs not claimed yet.
+    checkpointed: BTreeMap<LogId, Offset>,
+    checkpoint_due: bool,
+}
+
+impl ReplicaManager {
+    /// The replicas that storage holds; each waits for the metadata log to claim it. The metadata log itself must have
+    /// been taken out of `recovered`.
+    pub fn new(config: &BrokerConfig, recovered: Recovered, now: Instant, fx: &mut Effects) -> Self {
+        let checkpoint = recovered.meta.get(HIGH_WATERMARK_CHECKPOINT_KEY);
+        let mut manager = Self {
+            node_id: config.node_id,
+            config: config.clone(),
+            broker_epoch: None,
+            controller: None,
+            live: None,
+            partitions: BTreeMap::new(),
+            known: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            unclaimed: BTreeMap::new(),
+            next_incarnation: 0,
+            produces: Purgatory::default(),
+            fetches: Purgatory::default(),
+            reading: BTreeMap::new(),
+            next_reading: 0,
+            lookups: BTreeMap::new(),
+            local: Default::default(),
+            fetchers: BTreeMap::new(),
+            fetch_due: false,
+            fetch_deadline: None,
+            isr_changes: IsrChanges::default(),
+            ios: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            progress: BTreeMap::new(),
+            role_changes: Vec::new(),
+            chores: Timers::default(),
+            checkpointed: checkpoint.map(|bytes| checkpoint::decode(bytes)).unwrap_or_default(),
+            checkpoint_due: false,
+        };
+        for (id, found) in recovered.logs {
+            manager.next_incarnation += 1;
+            let incarnation = manager.next_incarnation;
+            let (log, ops, report) = PartitionLog::recover(id, LogConfig::default(), found, now);
+            if let Some(report) = report {
+                let (log, end, reason) = (id.to_string(), report.end, report.reason.to_string());
+                fx.event(ClusterEvent::LogRecovered { log, end, reason });
+            }
+            let writes_in_flight = ops.len();
+            for op in ops {
+                manager.ios.insert(fx.submit(op), IoFor::Log { log: id, incarnation });
+            }
+            manager.unclaimed.insert(id, Unclaimed { log, incarnation, writes_in_flight });
+        }
+        manager.chores.set(Chore::CheckIsrs, now + manager.isr_check_interval());
+        manager
+    }
+
+    /// Takes what the metadata log says of partitions, all of the cluster's: those not replicated here are kept in mind to
+    /// answer NOT_LEADER_OR_FOLLOWER. `removed` are logs of partitions that are gone. `broker_epoch` is this broker's
+    /// registration; none leaves it as it was.
+    pub fn apply(
+        &mut self,
+        now: Instant,
+        changed: Vec<PartitionSpec>,
+        removed: Vec<LogId>,
+        broker_epoch: Option<BrokerEpoch>,
+        fx: &mut Effects,
+    ) {
+        if broker_epoch.is_some() {
+            self.broker_epoch = broker_epoch;
+        }
+        for log in removed {
+            self.forget(log);
+            self.remove(log, fx);
+        }
+        for spec in changed {
+            self.know(&spec);
+            if spec.replicas.contains(&self.node_id) {
+                self.apply_spec(now, &spec, fx);
+            } else {
+                self.remove(spec.log_id(), fx);
+            }
+        }
+        self.finish(now, fx);
+    }
+
+    /// Deletes the logs that storage held and no partition has claimed: of topics deleted while this broker was away.
+    /// Call it once, when the metadata log has been replayed up to this broker's registration.
+    pub fn remove_strays(&mut self, fx: &mut Effects) {
+        let strays: Vec<LogId> = self.unclaimed.keys().copied().collect();
+        for log in strays {
+            self.remove(log, fx);
+        }
+    }
+
+    /// Who takes ISR changes.
+    pub fn set_controller(&mut self, now: Instant, controller: Option<BrokerId>, fx: &mut Effects) {
+        if self.controller != controller {
+            self.controller = controller;
+            self.isr_changes.controller_changed();
+            self.finish(now, fx);
+        }
+    }
+
+    /// Brokers that are registered, unfenced and not shutting down: who may join an ISR, and where clients find leaders.
+    pub fn set_live_brokers(&mut self, now: Instant, brokers: Vec<LiveBroker>, fx: &mut Effects) {
+        self.live = Some(brokers.into_iter().map(|broker| (broker.id, broker)).collect());
+        for fetcher in self.fetchers.values_mut() {
+            fetcher.retry_now();
+        }
+        self.fetch_due = true;
+        for log in self.led() {
+            self.touched.insert(log);
+            self.maybe_expand_isr_by_any(log);
+        }
+        self.finish(now, fx);
+    }
+
+    /// Partitions led by this broker whose high watermark moved since the last call.
+    pub fn take_progress(&mut self) -> Vec<(TopicPartition, Offset)> {
+        let progress = std::mem::take(&mut self.progress);
+        progress
+            .into_iter()
+            .filter_map(|(log, offset)| Some((self.partitions.get(&log)?.tp.clone(), offset)))
+            .collect()
+    }
+
+    /// Changes of this broker's role in partitions of internal topics since the last call, in order.
+    pub fn take_role_changes(&mut self) -> Vec<RoleChange> {
+        std::mem::take(&mut self.role_changes)
+    }
+
+    /// Takes the answer to a request of ours (fetches on `Lane::ReplicaFetch`, ISR changes on `Lane::Control`).
+    pub fn handle_response(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        from: BrokerId,
+        result: PeerResult,
+        fx: &mut Effects,
+    ) {
+        match self.isr_changes.on_response(now, id, &result) {
+            Some(decisions) => {
+                for (log, proposal, decision) in decisions {
+                    self.isr_decided(log, &proposal, decision);
+                }
+            }
+            None => self.fetched(now, id, from, result, fx),
+        }
+        self.finish(now, fx);
+    }
+
+    /// Takes the end of a storage operation of ours.
+    pub fn handle_io(&mut self, now: Instant, io: IoId, result: IoResult, fx: &mut Effects) {
+        match self.ios.remove(&io) {
+            None => {}
+            Some(IoFor::Log { log, incarnation }) => self.log_io_done(now, log, incarnation, &result, fx),
+            Some(IoFor::Fetch { number, entry }) => self.fetch_read(number, entry, result, fx),
+            Some(IoFor::Lookup(lookup)) => self.lookup_read(lookup, result, fx),
+            Some(IoFor::Local(id)) => self.local_read_done(id, result),
+            Some(IoFor::Checkpoint) => {
+                if let IoResult::Failed(_) = result {
+                    self.checkpoint_soon(now);
+                }
+            }
+        }
+        self.finish(now, fx);
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Instant, fx: &mut Effects) {
+        if self.next_deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        self.fetch_due |= self.fetch_deadline.is_some_and(|at| at <= now);
+        while let Some(at) = self.chores.next()
+            && let Some(chore) = self.chores.pop_due(now)
+        {
+            match chore {
+                Chore::CheckIsrs => self.check_isrs(now, at),
+                Chore::Checkpoint => self.write_checkpoint(fx),
+                Chore::RetryStorage => self.retry_storage(now, fx),
+            }
+        }
+        self.finish(now, fx);
+        self.expire_produces(now, fx);
+        self.expire_fetches(now, fx);
+    }
+
+    /// When `tick` has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [
+            self.chores.next(),
+            self.produces.next_deadline(),
+            self.fetches.next_deadline(),
+            self.fetch_deadline,
+            self.isr_changes.next_deadline(),
+        ]
+        .into_iter()
+        .fold(None, earliest)
+    }
+
+    /// Writes the high watermarks down, before this broker stops.
+    pub fn shut_down(&mut self, fx: &mut Effects) {
+        self.write_checkpoint(fx);
+    }
+
+    // --- partitions ---
+
+    fn apply_spec(&mut self, now: Instant, spec: &PartitionSpec, fx: &mut Effects) {
+        let id = spec.log_id();
+        if !self.partitions.contains_key(&id) {
+            let partition = self.open(now, spec);
+            self.partitions.insert(id, partition);
+        }
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        partition.log.set_config(log_config(&spec.config));
+        if spec.leader_epoch < partition.leader_epoch || spec.partition_epoch < partition.partition_epoch {
+            partition.config = spec.config.clone();
+            return;
+        }
+        if spec.partition_epoch > partition.partition_epoch || spec.leader_epoch > partition.leader_epoch {
+            self.isr_changes.withdraw(id);
+        }
+        let transition = partition.apply(now, self.node_id, spec);
+        if transition.changed {
+            fx.event(partition.role_event());
+        }
+        if is_internal(&spec.tp.topic) {
+            let tp = || spec.tp.clone();
+            self.role_changes
+                .extend(transition.resigned.map(|epoch| RoleChange::Resigned { tp: tp(), epoch }));
+            if transition.elected {
+                let epoch = spec.leader_epoch;
+                self.role_changes.push(RoleChange::BecameLeader { tp: tp(), epoch });
+            }
+        }
+        let follows = spec.leader.filter(|_| matches!(partition.role, Role::Follower { .. }));
+        if transition.changed {
+            self.fetch_from(id, follows);
+        }
+        self.submit_log_io(id, fx);
+        self.touched.insert(id);
+        self.maybe_expand_isr_by_any(id);
+    }
+
+    /// Opens a replica's log: the one that storage held, or a new one.
+    fn open(&mut self, now: Instant, spec: &PartitionSpec) -> Partition {
+        let id = spec.log_id();
+        let found = self.unclaimed.remove(&id).unwrap_or_else(|| {
+            self.next_incarnation += 1;
+            let (log, _, _) = PartitionLog::recover(id, log_config(&spec.config), Default::default(), now);
+            Unclaimed { log, incarnation: self.next_incarnation, writes_in_flight: 0 }
+        });
+        let high_watermark = self.checkpointed.get(&id).copied().unwrap_or_default();
+        let mut partition = Partition::new(spec, found.incarnation, found.log, high_watermark);
+        partition.writes_in_flight = found.writes_in_flight;
+        partition
+    }
+
+    /// Fetches a partition from this leader and no other.
+    fn fetch_from(&mut self, log: LogId, leader: Option<BrokerId>) {
+        for fetcher in self.fetchers.values_mut() {
+            fetcher.remove(log);
+        }
+        self.fetchers.retain(|id, fetcher| !fetcher.is_empty() || Some(*id) == leader);
+        if let Some(leader) = leader {
+            self.fetchers.entry(leader).or_insert_with(|| Fetcher::new(leader)).add(log);
+            self.fetch_due = true;
+        }
+    }
+
+    /// Deletes a replica and its log.
+    fn remove(&mut self, id: LogId, fx: &mut Effects) {
+        if let Some(mut stray) = self.unclaimed.remove(&id) {
+            stray.log.delete_all();
+            self.submit_deletion(id, stray.incarnation, stray.log.take_io(), fx);
+        }
+        let Some(mut partition) = self.partitions.remove(&id) else { return };
+        self.fetch_from(id, None);
+        self.isr_changes.withdraw(id);
+        if partition.leading().is_some() && is_internal(&partition.tp.topic) {
+            let (tp, epoch) = (partition.tp.clone(), partition.leader_epoch);
+            self.role_changes.push(RoleChange::Resigned { tp, epoch });
+        }
+        partition.log.delete_all();
+        self.submit_deletion(id, partition.incarnation, partition.log.take_io(), fx);
+        self.progress.remove(&id);
+        self.touched.insert(id);
+    }
+
+    fn submit_deletion(&mut self, log: LogId, incarnation: u64, ops: Vec<IoOp>, fx: &mut Effects) {
+        self.checkpoint_due |= self.checkpointed.remove(&log).is_some();
+        for op in ops {
+            self.ios.insert(fx.submit(op), IoFor::Log { log, incarnation });
+        }
+    }
+
+    fn know(&mut self, spec: &PartitionSpec) {
+        let known = Known {
+            tp: spec.tp.clone(),
+            leader: spec.leader,
+            leader_epoch: spec.leader_epoch,
+            partition_epoch: spec.partition_epoch,
+        };
+        let id = spec.log_id();
+        if self.known.get(&id).is_none_or(|old| old.partition_epoch <= known.partition_epoch) {
+            self.known.insert(id, known);
+        }
+        self.topics.insert(spec.tp.topic.clone(), spec.topic_id);
+    }
+
+    fn forget(&mut self, log: LogId) {
+        self.known.remove(&log);
+        if !self.knows_topic(log.topic_id) {
+            self.topics.retain(|_, id| *id != log.topic_id);
+        }
+    }
+
+    fn knows_topic(&self, topic_id: TopicId) -> bool {
+        let first = LogId { topic_id, partition: PartitionIndex(i32::MIN) };
+        self.known.range(first..).next().is_some_and(|(log, _)| log.topic_id == topic_id)
+    }
+
+    /// The partition that a request names, by topic id or by name.
+    pub(super) fn resolve(
+        &self,
+        by_id: bool,
+        name: &messages::TopicName,
+        topic_id: Uuid,
+        partition: i32,
+    ) -> Result<LogId, ErrorCode> {
+        let partition = PartitionIndex(partition);
+        let topic_id = if by_id {
+            let topic_id = TopicId(topic_id);
+            self.knows_topic(topic_id).then_some(topic_id).ok_or(ErrorCode::UnknownTopicId)?
+        } else {
+            let topic_id = self.topics.get(&topic_name(name)).copied();
+            topic_id.ok_or(ErrorCode::UnknownTopicOrPartition)?
+        };
+        let log = LogId { topic_id, partition };
+        if self.known.contains_key(&log) { Ok(log) } else { Err(ErrorCode::UnknownTopicOrPartition) }
+    }
+
+    /// A partition's log, by name.
+    pub(super) fn log_id(&self, tp: &TopicPartition) -> Option<LogId> {
+        let topic_id = *self.topics.get(&tp.topic)?;
+        Some(LogId { topic_id, partition: tp.partition })
+    }
+
+    /// A log's topic.
+    pub(super) fn topic_of(&self, log: LogId) -> Option<&TopicName> {
+        self.known.get(&log).map(|known| &known.tp.topic)
+    }
+
+    /// Who leads a partition, and in which epoch, as far as known.
+    pub(super) fn known_leader(&self, log: LogId) -> Option<(BrokerId, LeaderEpoch)> {
+        let known = self.known.get(&log)?;
+        Some((known.leader?, known.leader_epoch))
+    }
+
+    /// Where clients find a broker.
+    pub(super) fn endpoint(&self, broker: BrokerId) -> Option<&LiveBroker> {
+        self.live.as_ref()?.get(&broker)
+    }
+
+    /// True when the broker has registered anew since the fetch that names this epoch was made.
+    pub(super) fn is_stale(&self, broker: BrokerId, epoch: Option<BrokerEpoch>) -> bool {
+        self.endpoint(broker).zip(epoch).is_some_and(|(live, epoch)| epoch < live.epoch)
+    }
+
+    /// Partitions that this broker leads.
+    pub(super) fn led(&self) -> Vec<LogId> {
+        let leading = self.partitions.values().filter(|partition| partition.leading().is_some());
+        leading.map(|partition| partition.id).collect()
+    }
+
+    // --- storage ---
+
+    /// Submits what a partition's log has queued.
+    pub(super) fn submit_log_io(&mut self, log: LogId, fx: &mut Effects) {
+        let Some(partition) = self.partitions.get_mut(&log) else { return };
+        for op in partition.log.take_io() {
+            partition.writes_in_flight += 1;
+            let incarnation = partition.incarnation;
+            self.ios.insert(fx.submit(op), IoFor::Log { log, incarnation });
+        }
+    }
+
+    fn log_io_done(
+        &mut self,
+        now: Instant,
+        log: LogId,
+        incarnation: u64,
+        result: &IoResult,
+        fx: &mut Effects,
+    ) {
+        if let Some(stray) = self.unclaimed.get_mut(&log).filter(|stray| stray.incarnation == incarnation) {
+            stray.writes_in_flight -= 1;
+            let outcome = stray.log.io_done(result);
+            for op in stray.log.take_io() {
+                stray.writes_in_flight += 1;
+                self.ios.insert(fx.submit(op), IoFor::Log { log, incarnation });
+            }
+            if let IoOutcome::Failed { error, .. } = outcome {
+                fx.event(ClusterEvent::StorageFailed { reason: reason_of(error) });
+                self.chores.set(Chore::RetryStorage, now + STORAGE_RETRY);
+            }
+            return;
+        }
+        let partition = self.partitions.get_mut(&log);
+        let Some(partition) = partition.filter(|partition| partition.incarnation == incarnation) else {
+            // A deleted log's.
+            return;
+        };
+        partition.writes_in_flight -= 1;
+        let failed_before = partition.log.storage_failed();
+        let end_before = partition.log.log_end_offset();
+        let outcome = partition.log.io_done(result);
+        if partition.log.log_end_offset() < end_before {
+            partition.log_cut();
+        }
+        if let IoOutcome::Failed { error, .. } = outcome {
+            if !failed_before {
+                fx.event(ClusterEvent::StorageFailed { reason: reason_of(error) });
+            }
+            if self.chores.deadline(&Chore::RetryStorage).is_none() {
+                self.chores.set(Chore::RetryStorage, now + STORAGE_RETRY);
+            }
+        }
+        self.submit_log_io(log, fx);
+        self.touched.insert(log);
+        self.fetch_due = true;
+    }
+
+    fn retry_storage(&mut self, now: Instant, fx: &mut Effects) {
+        let mut failed = false;
+        for stray in self.unclaimed.values_mut().filter(|stray| stray.log.storage_failed()) {
+            failed = true;
+            stray.log.retry_storage();
+            for op in stray.log.take_io() {
+                stray.writes_in_flight += 1;
+                let io_for = IoFor::Log { log: stray.log.id(), incarnation: stray.incarnation };
+                self.ios.insert(fx.submit(op), io_for);
+            }
+        }
+        let logs: Vec<LogId> =
+            self.partitions.values().filter(|p| p.log.storage_failed()).map(|p| p.id).collect();
+        for log in logs {
+            failed = true;
+            if let Some(partition) = self.partitions.get_mut(&log) {
+                partition.log.retry_storage();
+            }
+            self.submit_log_io(log, fx);
+        }
+        if failed {
+            self.chores.set(Chore::RetryStorage, now + STORAGE_RETRY);
+        }
+    }
+
+    fn checkpoint_soon(&mut self, now: Instant) {
+        if self.chores.deadline(&Chore::Checkpoint).is_none() {
+            self.chores.set(Chore::Checkpoint, now + CHECKPOINT_INTERVAL);
+        }
+    }
+
+    fn write_checkpoint(&mut self, fx: &mut Effects) {
+        self.chores.cancel(&Chore::Checkpoint);
+        self.checkpoint_due = false;
+        for partition in self.partitions.values() {
+            self.checkpointed.insert(partition.id, partition.high_watermark);
+        }
+        let key = HIGH_WATERMARK_CHECKPOINT_KEY.to_owned();
+        let value = checkpoint::encode(&self.checkpointed);
+        self.ios.insert(fx.submit(IoOp::WriteMeta { key, value }), IoFor::Checkpoint);
+    }
+
+    // --- the end of a turn ---
+
+    /// What every entry point ends in.
+    pub(super) fn finish(&mut self, now: Instant, fx: &mut Effects) {
+        self.settle_touched(now, fx);
+        self.send_fetches(now, fx);
+        self.send_isr_changes(now, fx);
+        if std::mem::take(&mut self.checkpoint_due) {
+            self.checkpoint_soon(now);
+        }
+    }
+
+    /// Lets high watermarks rise, and wakes what waits for the partitions of this turn.
+    pub(super) fn settle_touched(&mut self, now: Instant, fx: &mut Effects) {
+        let lag_max = self.config.replica_lag_time_max();
+        while let Some(log) = self.touched.pop_first() {
+            if let Some(partition) = self.partitions.get_mut(&log) {
+                let live = self.live.as_ref();
+                if partition.advance_high_watermark(now, lag_max, |id, epoch| is_eligible(live, id, epoch)) {
+                    self.checkpoint_due = true;
+                    if partition.leading().is_some() {
+                        self.progress.insert(log, partition.high_watermark);
+                    }
+                }
+                if let Some(event) = partition.progress_event() {
+                    fx.event(event);
+                }
+            }
+            self.wake_produces(log, fx);
+            self.wake_fetches(now, log, fx);
+        }
+    }
+
+    /// True when the broker may join an ISR (KIP-841, KIP-903).
+    pub(super) fn is_eligible(&self, broker: BrokerId, epoch: Option<BrokerEpoch>) -> bool {
+        is_eligible(self.live.as_ref(), broker, epoch)
+    }
+
+    pub(super) fn isr_check_interval(&self) -> Duration {
+        self.config.replica_lag_time_max() / 2
+    }
+}
+
+fn is_eligible(
+    live: Option<&BTreeMap<BrokerId, LiveBroker>>,
+    broker: BrokerId,
+    epoch: Option<BrokerEpoch>,
+) -> bool {
+    let Some(live) = live else { return true };
+    live.get(&broker).is_some_and(|live| epoch.is_none_or(|epoch| epoch == live.epoch))
+}
+
+/// True for topics that only brokers write.
+pub(super) fn is_internal(topic: &TopicName) -> bool {
+    [METADATA_TOPIC, OFFSETS_TOPIC, "__transaction_state", "__share_group_state"].contains(&topic.as_str())
+}
+
+fn log_config(topic: &TopicConfig) -> LogConfig {
+    LogConfig {
+        segment_bytes: topic.segment_bytes,
+        segment_ms: topic.segment,
+        max_message_bytes: topic.max_message_bytes,
+        log_append_time: topic.log_append_time,
+        ..LogConfig::default()
+    }
+}
+
+fn reason_of(error: IoError) -> String {
+    match error {
+        IoError::QuotaExceeded => "the storage quota is used up".to_owned(),
+        IoError::Poisoned => "an earlier write failed".to_owned(),
+        IoError::Other(reason) => reason,
+    }
+}
