@@ -12,6 +12,7 @@ pub mod effects;
 pub mod event;
 pub mod log;
 pub mod protocol;
+pub mod quorum;
 pub mod replica;
 pub mod rng;
 pub mod sim;

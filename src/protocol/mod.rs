@@ -6,6 +6,7 @@
 mod api;
 pub mod batch;
 pub mod compression;
+pub mod control;
 pub mod error;
 pub mod frame;
 pub mod records;

@@ -1,0 +1,496 @@
+//! The Raft quorum over `__cluster_metadata` (KRaft, KIP-595): Vote, BeginQuorumEpoch, EndQuorumEpoch, and Fetch as the
+//! only way records travel.
+//!
+//! | role | means | becomes |
+//! |---|---|---|
+//! | unattached | knows no leader of its epoch; asks around with fetches | candidate when the election timeout passes (voters); follower when a leader shows itself; voted when it grants its vote |
+//! | voted | gave its vote in this epoch | the same as unattached, but grants no other candidate |
+//! | candidate | asks for votes in a new epoch | leader with a majority; backs off and stands again in the next epoch when it lost or time passed |
+//! | leader | appends; counts what voters have | resigned when no majority has fetched for a while, its storage fails, or it is asked to |
+//! | follower | fetches from the leader | candidate (voters) or unattached (observers) when it could not fetch for the fetch timeout |
+//! | resigned | was leader of this epoch and may not act in it again | candidate when the election timeout passes |
+//!
+//! In every role a higher epoch in a request or response makes the node unattached in that epoch, or a follower when the
+//! message names the leader.
+//!
+//! Epoch and vote are durable before anything of that epoch leaves: while a write of them is under way, replies and
+//! requests are held back (`held`), and no role acts on the new epoch's behalf.
+
+mod election;
+mod replication;
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use crate::config::BrokerConfig;
+use crate::effects::{Effects, Lane, PeerError, PeerResult, Reply, ReplyToken, RequestId};
+use crate::event::ClusterEvent;
+use crate::log::io::{Chunk, IoId, IoOp, IoResult, RecoveredLog};
+use crate::log::{IoOutcome, LogConfig, PartitionLog, ReadOutcome};
+use crate::protocol::{Request, Response};
+use crate::rng::Rng;
+use crate::time::{Duration, Instant, earliest};
+use crate::types::{BrokerId, LeaderEpoch, LogId, Offset};
+
+pub use state::QuorumState;
+
+/// The meta key of the epoch and the vote.
+pub const QUORUM_STATE_KEY: &str = "quorum-state";
+
+/// Between attempts to reach a node that is away, and between looks around for a leader.
+const RETRY: Duration = Duration::from_millis(50);
+/// Between attempts to bring a failed storage back.
+const STORAGE_RETRY: Duration = Duration::from_millis(1000);
+/// How much of the metadata log stays in memory; older parts are read from storage.
+const TAIL_BYTES: usize = 16 * 1024 * 1024;
+/// One read of committed records for replay.
+const REPLAY_BYTES: usize = 1024 * 1024;
+
+/// This node does not lead the quorum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotLeader;
+
+#[derive(Debug, Clone)]
+enum Role {
+    Unattached { election_at: Option<Instant>, ask_at: Instant },
+    Candidate(election::Candidacy),
+    Leader(replication::Leadership),
+    Follower(replication::Following),
+    Resigned { election_at: Instant },
+}
+
+/// What waits for the epoch and vote to be durable.
+#[derive(Debug)]
+enum Held {
+    Reply(ReplyToken, Reply),
+    Request { to: BrokerId, lane: Lane, body: Request, purpose: Purpose },
+    Lead,
+}
+
+/// What a request of ours is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Vote,
+    Begin,
+    End,
+    Fetch,
+    /// A fetch whose only aim is to hear who leads.
+    Ask,
+}
+
+/// What a read from storage is for.
+#[derive(Debug)]
+enum Reading {
+    Replay { from: Offset, truncations: u64 },
+    Fetch { token: ReplyToken, from: Offset, truncations: u64 },
+}
+
+/// One node of the quorum: a voter, or an observer that only fetches.
+pub struct Quorum {
+    node: BrokerId,
+    voters: BTreeSet<BrokerId>,
+    cluster_id: String,
+    election_timeout: Duration,
+    election_backoff_max: Duration,
+    fetch_timeout: Duration,
+    request_timeout: Duration,
+    rng: Rng,
+    log: PartitionLog,
+    high_watermark: Offset,
+    state: QuorumState,
+    /// Writes of `state` under way.
+    state_writes: BTreeSet<IoId>,
+    held: VecDeque<Held>,
+    role: Role,
+    requests: BTreeMap<RequestId, (Purpose, LeaderEpoch)>,
+    reads: BTreeMap<IoId, Reading>,
+    /// The next offset to hand out for replay.
+    replay_at: Offset,
+    /// Committed batches that a read brought.
+    replayed_ahead: Option<Bytes>,
+    /// Set while storage refuses.
+    storage_retry_at: Option<Instant>,
+    told: Option<(&'static str, LeaderEpoch, Option<BrokerId>)>,
+}
+
+impl Quorum {
+    /// Opens the node on what storage holds.
+    pub fn open(
+        config: &BrokerConfig,
+        state: Option<Bytes>,
+        recovered: RecoveredLog,
+        rng: Rng,
+        now: Instant,
+        fx: &mut Effects,
+    ) -> Self {
+        let log_config =
+            LogConfig { tail_bytes: TAIL_BYTES, timestamp_after_max: None, ..LogConfig::default() };
+        let (log, ops, report) = PartitionLog::recover(LogId::METADATA, log_config, recovered, now);
+        if let Some(report) = report {
+            fx.event(ClusterEvent::LogRecovered {
+                log: LogId::METADATA.to_string(),
+                end: log.log_end_offset(),
+                reason: format!("{report:?}"),
+            });
+        }
+        for op in ops {
+            fx.submit(op);
+        }
+        let mut quorum = Self {
+            node: config.node_id,
+            voters: config.voters.iter().copied().collect(),
+            cluster_id: config.cluster_id.clone(),
+            election_timeout: config.quorum_election_timeout(),
+            election_backoff_max: config.quorum_election_backoff_max(),
+            fetch_timeout: config.quorum_fetch_timeout(),
+            request_timeout: config.quorum_request_timeout(),
+            rng,
+            log,
+            high_watermark: Offset::ZERO,
+            state: state.and_then(|bytes| QuorumState::decode(&bytes)).unwrap_or_default(),
+            state_writes: BTreeSet::new(),
+            held: VecDeque::new(),
+            role: Role::Unattached { election_at: None, ask_at: now },
+            requests: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            replay_at: Offset::ZERO,
+            replayed_ahead: None,
+            storage_retry_at: None,
+            told: None,
+        };
+        quorum.role = quorum.unattached(now);
+        if quorum.voters.len() == 1 && quorum.is_voter() {
+            // Nobody else to wait for.
+            quorum.stand(now, fx);
+        }
+        quorum
+    }
+
+    /// The leader of the current epoch, as far as this node knows.
+    pub fn leader(&self) -> Option<BrokerId> {
+        match &self.role {
+            Role::Leader(_) => Some(self.node),
+            Role::Follower(following) => Some(following.leader),
+            _ => None,
+        }
+    }
+
+    /// The current epoch.
+    pub fn epoch(&self) -> LeaderEpoch {
+        self.state.epoch
+    }
+
+    /// True while this node leads.
+    pub fn is_leader(&self) -> bool {
+        matches!(self.role, Role::Leader(_))
+    }
+
+    /// True once a record of this leader's own epoch is committed: only then is all that came before, too (Raft 5.4.2).
+    pub fn leadership_established(&self) -> bool {
+        match &self.role {
+            Role::Leader(leadership) => self.high_watermark > leadership.epoch_start,
+            _ => false,
+        }
+    }
+
+    /// Everything below it is committed.
+    pub fn high_watermark(&self) -> Offset {
+        self.high_watermark
+    }
+
+    /// The offset the next record gets.
+    pub fn log_end_offset(&self) -> Offset {
+        self.log.log_end_offset()
+    }
+
+    /// The log, to look into.
+    pub fn log(&self) -> &PartitionLog {
+        &self.log
+    }
+
+    /// This node's role by Kafka's name.
+    pub fn role_name(&self) -> &'static str {
+        match &self.role {
+            Role::Unattached { .. } if !self.is_voter() => "observer",
+            Role::Unattached { .. } if self.state.voted_for.is_some() => "voted",
+            Role::Unattached { .. } => "unattached",
+            Role::Candidate(_) => "candidate",
+            Role::Leader(_) => "leader",
+            Role::Follower(_) if !self.is_voter() => "observer",
+            Role::Follower(_) => "follower",
+            Role::Resigned { .. } => "resigned",
+        }
+    }
+
+    /// Appends the controller's batch as leader; gives the end offset whose commitment it has to wait for.
+    pub fn append(&mut self, now: Instant, records: &Bytes, fx: &mut Effects) -> Result<Offset, NotLeader> {
+        if !self.is_leader() {
+            return Err(NotLeader);
+        }
+        if self.log.append_as_leader(records, self.state.epoch, now).is_err() {
+            self.resign(now, fx);
+            return Err(NotLeader);
+        }
+        self.log_changed(now, fx);
+        Ok(self.log.log_end_offset())
+    }
+
+    /// The next committed batches to replay, in order, each once; none until there are more.
+    pub fn next_committed(&mut self, fx: &mut Effects) -> Option<Bytes> {
+        if let Some(bytes) = self.replayed_ahead.take() {
+            return self.handed_out(bytes);
+        }
+        if self.reads.values().any(|reading| matches!(reading, Reading::Replay { .. })) {
+            return None;
+        }
+        let from = self.replay_at;
+        match self.log.read(from, self.high_watermark, REPLAY_BYTES, true) {
+            ReadOutcome::Batches(bytes) => self.handed_out(bytes),
+            ReadOutcome::NeedsIo(op) => {
+                let truncations = self.log.truncations();
+                self.reads.insert(fx.submit(op), Reading::Replay { from, truncations });
+                None
+            }
+            ReadOutcome::OutOfRange => None,
+        }
+    }
+
+    fn handed_out(&mut self, bytes: Bytes) -> Option<Bytes> {
+        let last = crate::protocol::batch::batches(&bytes).filter_map(Result::ok).last()?;
+        self.replay_at = last.0.next_offset();
+        Some(bytes)
+    }
+
+    /// Takes a request of the quorum's APIs; answers through `fx`, perhaps later.
+    pub fn handle_request(&mut self, now: Instant, token: ReplyToken, request: &Request, fx: &mut Effects) {
+        match request {
+            Request::Vote(body) => self.on_vote(now, token, body, fx),
+            Request::BeginQuorumEpoch(body) => self.on_begin_epoch(now, token, body, fx),
+            Request::EndQuorumEpoch(body) => self.on_end_epoch(now, token, body, fx),
+            Request::Fetch(body) => self.on_fetch(now, token, body, fx),
+            Request::DescribeQuorum(_) => self.on_describe(now, token, fx),
+            other => unreachable!("{:?} is not the quorum's", other.key()),
+        }
+        self.tell(fx);
+    }
+
+    /// Takes the answer to a request of ours.
+    pub fn handle_response(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        from: BrokerId,
+        result: PeerResult,
+        fx: &mut Effects,
+    ) {
+        let Some((purpose, epoch)) = self.requests.remove(&id) else { return };
+        match (purpose, result) {
+            (Purpose::Vote, result) => self.on_vote_response(now, from, epoch, result, fx),
+            (Purpose::Begin, result) => self.on_begin_response(now, from, epoch, result, fx),
+            (Purpose::End, _) => {}
+            (Purpose::Fetch | Purpose::Ask, Ok(Response::Fetch(body))) => {
+                self.on_fetch_response(now, from, epoch, purpose, body, fx);
+            }
+            (Purpose::Fetch, _) => self.fetch_failed(now, epoch),
+            (Purpose::Ask, _) => {}
+        }
+        self.tell(fx);
+    }
+
+    /// Takes the end of a storage operation on the metadata log, or of a write of the quorum's state.
+    pub fn handle_io(&mut self, now: Instant, io: IoId, result: IoResult, fx: &mut Effects) {
+        if self.state_writes.remove(&io) {
+            match result {
+                IoResult::Failed(error) => self.storage_failed(now, format!("{error:?}"), fx),
+                _ => self.release_held(now, fx),
+            }
+        } else if let Some(reading) = self.reads.remove(&io) {
+            match result {
+                IoResult::Read(chunks) => self.on_read(reading, &chunks, fx),
+                IoResult::Failed(error) => self.storage_failed(now, format!("{error:?}"), fx),
+                IoResult::Done => panic!("a read ended without its chunks"),
+            }
+        } else {
+            match self.log.io_done(&result) {
+                IoOutcome::Done { .. } => self.log_durable(now, fx),
+                IoOutcome::Failed { error, .. } => self.storage_failed(now, format!("{error:?}"), fx),
+            }
+            self.submit_log_io(fx);
+        }
+        self.tell(fx);
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Instant, fx: &mut Effects) {
+        if self.storage_retry_at.is_some_and(|at| at <= now) {
+            self.storage_retry_at = Some(now + STORAGE_RETRY);
+            if self.log.storage_failed() {
+                self.log.retry_storage();
+                self.submit_log_io(fx);
+            } else if self.state_writes.is_empty() {
+                self.persist(fx);
+            }
+        }
+        self.tick_role(now, fx);
+        self.tell(fx);
+    }
+
+    /// When `tick` has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let role = match &self.role {
+            Role::Unattached { election_at, ask_at } => earliest(*election_at, Some(*ask_at)),
+            Role::Candidate(candidacy) => Some(candidacy.next_deadline()),
+            Role::Leader(leadership) => leadership.next_deadline(),
+            Role::Follower(following) => Some(following.next_deadline()),
+            Role::Resigned { election_at } => Some(*election_at),
+        };
+        earliest(role, self.storage_retry_at)
+    }
+
+    /// Lays down leadership, and tells the voters, so that one of them stands at once.
+    pub fn resign(&mut self, now: Instant, fx: &mut Effects) {
+        if let Role::Leader(leadership) = &self.role {
+            let successors = leadership.successors();
+            self.send_end_epoch(successors, fx);
+            self.step_down(now, fx);
+        }
+        self.tell(fx);
+    }
+
+    fn is_voter(&self) -> bool {
+        self.voters.contains(&self.node)
+    }
+
+    fn majority(&self) -> usize {
+        self.voters.len() / 2 + 1
+    }
+
+    fn other_voters(&self) -> impl Iterator<Item = BrokerId> + use<> {
+        let node = self.node;
+        self.voters.clone().into_iter().filter(move |id| *id != node)
+    }
+
+    /// Between one and two election timeouts: so that not all stand at once.
+    fn random_election_timeout(&mut self) -> Duration {
+        let base = self.election_timeout.as_millis() as u64;
+        Duration::from_millis(base + self.rng.below(base.max(1)))
+    }
+
+    fn unattached(&mut self, now: Instant) -> Role {
+        let election_at = self.is_voter().then(|| now + self.random_election_timeout());
+        Role::Unattached { election_at, ask_at: now }
+    }
+
+    /// Moves to `epoch` if it is higher than ours: nobody has our vote there, and no leader is known.
+    fn see_epoch(&mut self, now: Instant, epoch: LeaderEpoch, fx: &mut Effects) {
+        if epoch > self.state.epoch {
+            self.leave_role(fx);
+            self.state = QuorumState { epoch, voted_for: None };
+            self.persist(fx);
+            self.role = self.unattached(now);
+        }
+    }
+
+    /// What a role leaves behind: a leader's parked fetches are answered.
+    fn leave_role(&mut self, fx: &mut Effects) {
+        if let Role::Leader(leadership) = &mut self.role {
+            for token in leadership.take_parked() {
+                let response = self.not_leader_fetch();
+                fx.reply(token, response);
+            }
+        }
+    }
+
+    fn step_down(&mut self, now: Instant, fx: &mut Effects) {
+        self.leave_role(fx);
+        self.role = Role::Resigned { election_at: now + self.random_election_timeout() };
+    }
+
+    /// Writes epoch and vote; what follows is held back until that is done.
+    fn persist(&mut self, fx: &mut Effects) {
+        let op = IoOp::WriteMeta { key: QUORUM_STATE_KEY.to_owned(), value: self.state.encode() };
+        self.state_writes.insert(fx.submit(op));
+    }
+
+    fn reply(&mut self, token: ReplyToken, response: impl Into<Response>, fx: &mut Effects) {
+        let reply = Reply::Response(response.into());
+        if self.state_writes.is_empty() {
+            fx.replies.push_back((token, reply));
+        } else {
+            self.held.push_back(Held::Reply(token, reply));
+        }
+    }
+
+    fn request(&mut self, to: BrokerId, lane: Lane, body: Request, purpose: Purpose, fx: &mut Effects) {
+        if self.state_writes.is_empty() {
+            let id = fx.request(to, lane, body, self.request_timeout);
+            self.requests.insert(id, (purpose, self.state.epoch));
+        } else {
+            self.held.push_back(Held::Request { to, lane, body, purpose });
+        }
+    }
+
+    fn release_held(&mut self, now: Instant, fx: &mut Effects) {
+        while self.state_writes.is_empty() {
+            match self.held.pop_front() {
+                None => {
+                    self.storage_retry_at = self.storage_retry_at.filter(|_| self.log.storage_failed());
+                    return;
+                }
+                Some(Held::Reply(token, reply)) => fx.replies.push_back((token, reply)),
+                Some(Held::Request { to, lane, body, purpose }) => self.request(to, lane, body, purpose, fx),
+                Some(Held::Lead) => self.lead_if_elected(now, fx),
+            }
+        }
+    }
+
+    /// Nothing of what storage refused is promised to anybody: this node is out of the quorum's work until it is back.
+    fn storage_failed(&mut self, now: Instant, reason: String, fx: &mut Effects) {
+        fx.event(ClusterEvent::StorageFailed { reason });
+        for held in std::mem::take(&mut self.held) {
+            if let Held::Reply(token, _) = held {
+                fx.replies.push_back((token, Reply::Close(crate::protocol::ErrorCode::KafkaStorageError)));
+            }
+        }
+        self.resign(now, fx);
+        self.storage_retry_at.get_or_insert(now + STORAGE_RETRY);
+    }
+
+    fn submit_log_io(&mut self, fx: &mut Effects) {
+        for op in self.log.take_io() {
+            fx.submit(op);
+        }
+    }
+
+    fn on_read(&mut self, reading: Reading, chunks: &[Chunk], fx: &mut Effects) {
+        match reading {
+            Reading::Replay { from, truncations } => {
+                if truncations == self.log.truncations() && from == self.replay_at {
+                    let hw = self.high_watermark;
+                    let bytes = self.log.supply(chunks, from, hw, REPLAY_BYTES, true);
+                    self.replayed_ahead = Some(bytes).filter(|bytes| !bytes.is_empty());
+                }
+            }
+            Reading::Fetch { token, from, truncations } => {
+                let fresh = truncations == self.log.truncations();
+                self.answer_fetch_from_storage(token, from, chunks, fresh, fx);
+            }
+        }
+    }
+
+    /// Tells the page when role, epoch or leader changed.
+    fn tell(&mut self, fx: &mut Effects) {
+        let now = (self.role_name(), self.state.epoch, self.leader());
+        if self.told != Some(now) {
+            self.told = Some(now);
+            fx.event(ClusterEvent::QuorumRole { role: now.0, epoch: now.1, leader: now.2 });
+        }
+    }
+}
+
+/// True for a peer that could not be asked at all.
+fn unreachable_peer(result: &PeerResult) -> bool {
+    matches!(result, Err(PeerError::Disconnected))
+}

@@ -1,0 +1,504 @@
+//! Records of the metadata log on their way from the leader to voters and observers: Fetch, from both ends.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::effects::{Effects, Lane, ReplyToken};
+use crate::log::ReadOutcome;
+use crate::log::io::Chunk;
+use crate::protocol::error::code_of;
+use crate::protocol::messages::{
+    self, DescribeQuorumResponse, FetchRequest, FetchResponse, describe_quorum_response, fetch_request,
+    fetch_response,
+};
+use crate::protocol::{ErrorCode, StrBytes};
+use crate::time::{Duration, Instant, earliest};
+use crate::types::{BrokerId, LeaderEpoch, Offset, TopicId};
+
+use super::election::topic_name;
+use super::{Purpose, Quorum, RETRY, Reading, Role};
+
+/// One fetch of the metadata log brings at most this much.
+const FETCH_BYTES: i32 = 1024 * 1024;
+
+/// What a leader knows of the others.
+#[derive(Debug, Clone)]
+pub(super) struct Leadership {
+    /// The offset of this epoch's first record, the leader change.
+    pub(super) epoch_start: Offset,
+    /// Other voters.
+    voters: BTreeMap<BrokerId, Replica>,
+    /// Nodes that fetch without a vote.
+    observers: BTreeMap<BrokerId, Replica>,
+    parked: BTreeMap<ReplyToken, ParkedFetch>,
+    /// When to look whether a majority still fetches.
+    check_at: Instant,
+    /// Voters that have not heard of this epoch, and when to tell them again.
+    begin_again: BTreeMap<BrokerId, Instant>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Replica {
+    /// Everything below it is durable there.
+    end: Offset,
+    fetched_at: Option<Instant>,
+    /// The high watermark it was told last.
+    told: Offset,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ParkedFetch {
+    replica: BrokerId,
+    from: Offset,
+    deadline: Instant,
+}
+
+impl Leadership {
+    pub(super) fn new(
+        now: Instant,
+        epoch_start: Offset,
+        others: impl Iterator<Item = BrokerId>,
+        fetch_timeout: Duration,
+    ) -> Self {
+        Self {
+            epoch_start,
+            voters: others.map(|id| (id, Replica::default())).collect(),
+            observers: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            check_at: now + 2 * fetch_timeout,
+            begin_again: BTreeMap::new(),
+        }
+    }
+
+    /// The other voters, most caught up first.
+    pub(super) fn successors(&self) -> Vec<BrokerId> {
+        let mut ids: Vec<BrokerId> = self.voters.keys().copied().collect();
+        ids.sort_by_key(|id| std::cmp::Reverse(self.voters.get(id).map(|replica| replica.end)));
+        ids
+    }
+
+    pub(super) fn take_parked(&mut self) -> Vec<ReplyToken> {
+        std::mem::take(&mut self.parked).into_keys().collect()
+    }
+
+    pub(super) fn begin_again(&mut self, voter: BrokerId, at: Instant) {
+        self.begin_again.insert(voter, at);
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let parked = self.parked.values().map(|parked| parked.deadline).min();
+        let check = (!self.voters.is_empty()).then_some(self.check_at);
+        earliest(earliest(parked, check), self.begin_again.values().min().copied())
+    }
+
+    fn replica(&mut self, id: BrokerId) -> &mut Replica {
+        match self.voters.contains_key(&id) {
+            true => self.voters.entry(id).or_default(),
+            false => self.observers.entry(id).or_default(),
+        }
+    }
+}
+
+/// What a follower does about its leader.
+#[derive(Debug, Clone)]
+pub(super) struct Following {
+    pub(super) leader: BrokerId,
+    /// Without a fetch that succeeds until then, the leader is given up.
+    give_up_at: Instant,
+    /// None while a fetch is under way, or waits for the storage.
+    fetch_at: Option<Instant>,
+    in_flight: bool,
+}
+
+impl Following {
+    pub(super) fn new(leader: BrokerId, now: Instant, fetch_timeout: Duration) -> Self {
+        Self { leader, give_up_at: now + fetch_timeout, fetch_at: Some(now), in_flight: false }
+    }
+
+    pub(super) fn next_deadline(&self) -> Instant {
+        self.fetch_at.map_or(self.give_up_at, |at| at.min(self.give_up_at))
+    }
+}
+
+impl Quorum {
+    /// A leader has appended: write it, and give it to who waits for it.
+    pub(super) fn log_changed(&mut self, now: Instant, fx: &mut Effects) {
+        self.submit_log_io(fx);
+        self.answer_parked(now, fx);
+    }
+
+    /// The log is durable further than before.
+    pub(super) fn log_durable(&mut self, now: Instant, fx: &mut Effects) {
+        match self.role {
+            Role::Leader(_) => self.advance_high_watermark(now, fx),
+            Role::Follower(_) => self.fetch(now, fx),
+            _ => {}
+        }
+    }
+
+    /// What a majority has, if it reaches into this epoch (Raft 5.4.2).
+    fn advance_high_watermark(&mut self, now: Instant, fx: &mut Effects) {
+        let majority = self.majority();
+        let own = self.log.durable_end_offset();
+        let Role::Leader(leadership) = &self.role else { return };
+        let mut ends: Vec<Offset> = leadership.voters.values().map(|replica| replica.end).collect();
+        ends.push(own);
+        ends.sort_by(|a, b| b.cmp(a));
+        let Some(&reached) = ends.get(majority - 1) else { return };
+        if reached > leadership.epoch_start && reached > self.high_watermark {
+            assert!(reached <= self.log.log_end_offset(), "a majority is ahead of its leader");
+            self.high_watermark = reached;
+            self.answer_parked(now, fx);
+        }
+    }
+
+    pub(super) fn on_fetch(
+        &mut self,
+        now: Instant,
+        token: ReplyToken,
+        body: &FetchRequest,
+        fx: &mut Effects,
+    ) {
+        let metadata = body.topics.iter().find(|topic| topic.topic_id == TopicId::METADATA.0);
+        let Some(asked) = metadata.and_then(|topic| topic.partitions.first()).cloned() else {
+            let error = FetchResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
+            return self.reply(token, error, fx);
+        };
+        if body.cluster_id.as_ref().is_some_and(|id| id.as_str() != self.cluster_id) {
+            let error = FetchResponse::default().with_error_code(ErrorCode::InconsistentClusterId.code());
+            return self.reply(token, error, fx);
+        }
+        let epoch = LeaderEpoch(asked.current_leader_epoch);
+        let error = match &self.role {
+            _ if epoch < self.state.epoch => Some(ErrorCode::FencedLeaderEpoch),
+            _ if epoch > self.state.epoch => Some(ErrorCode::UnknownLeaderEpoch),
+            Role::Leader(_) => None,
+            _ => Some(ErrorCode::NotLeaderOrFollower),
+        };
+        if error.is_some() {
+            let response = self.fetch_response(error, None, Bytes::new());
+            return self.reply(token, response, fx);
+        }
+        let from = Offset(asked.fetch_offset);
+        if let Some(diverging) = self.divergence(LeaderEpoch(asked.last_fetched_epoch), from) {
+            let response = self.fetch_response(None, Some(diverging), Bytes::new());
+            return self.reply(token, response, fx);
+        }
+        let replica = BrokerId(body.replica_state.replica_id.0);
+        let deadline = now + Duration::from_millis(body.max_wait_ms.max(0) as u64);
+        if let Role::Leader(leadership) = &mut self.role {
+            let state = leadership.replica(replica);
+            state.end = from;
+            state.fetched_at = Some(now);
+            leadership.parked.insert(token, ParkedFetch { replica, from, deadline });
+        }
+        self.advance_high_watermark(now, fx);
+        self.answer_parked(now, fx);
+    }
+
+    /// Where a follower's log parts from this one: none when its records up to `from` are the same as ours.
+    fn divergence(&self, last_fetched: LeaderEpoch, from: Offset) -> Option<(LeaderEpoch, Offset)> {
+        if from == Offset::ZERO {
+            return None;
+        }
+        let (epoch, end) =
+            self.log.end_offset_for_epoch(last_fetched).unwrap_or((LeaderEpoch::default(), Offset::ZERO));
+        (epoch != last_fetched || end < from).then_some((epoch, end))
+    }
+
+    /// Answers parked fetches for which there is something new, or no more time.
+    fn answer_parked(&mut self, now: Instant, fx: &mut Effects) {
+        let end = self.log.log_end_offset();
+        let high_watermark = self.high_watermark;
+        let Role::Leader(leadership) = &mut self.role else { return };
+        let mut due = Vec::new();
+        for (token, parked) in &leadership.parked {
+            let told = leadership.voters.get(&parked.replica).or(leadership.observers.get(&parked.replica));
+            let news = parked.from < end || told.is_none_or(|replica| replica.told < high_watermark);
+            if news || parked.deadline <= now {
+                due.push((*token, *parked));
+            }
+        }
+        for (token, parked) in due {
+            if let Role::Leader(leadership) = &mut self.role {
+                leadership.parked.remove(&token);
+                leadership.replica(parked.replica).told = high_watermark;
+            }
+            match self.log.read(parked.from, end, FETCH_BYTES as usize, true) {
+                ReadOutcome::Batches(bytes) => {
+                    let response = self.fetch_response(None, None, bytes);
+                    self.reply(token, response, fx);
+                }
+                ReadOutcome::NeedsIo(op) => {
+                    let (from, truncations) = (parked.from, self.log.truncations());
+                    self.reads.insert(fx.submit(op), Reading::Fetch { token, from, truncations });
+                }
+                ReadOutcome::OutOfRange => {
+                    let response = self.fetch_response(Some(ErrorCode::OffsetOutOfRange), None, Bytes::new());
+                    self.reply(token, response, fx);
+                }
+            }
+        }
+    }
+
+    pub(super) fn answer_fetch_from_storage(
+        &mut self,
+        token: ReplyToken,
+        from: Offset,
+        chunks: &[Chunk],
+        fresh: bool,
+        fx: &mut Effects,
+    ) {
+        let response = if fresh && self.is_leader() {
+            let bytes = self.log.supply(chunks, from, self.log.log_end_offset(), FETCH_BYTES as usize, true);
+            self.fetch_response(None, None, bytes)
+        } else {
+            self.not_leader_fetch()
+        };
+        self.reply(token, response, fx);
+    }
+
+    pub(super) fn not_leader_fetch(&self) -> FetchResponse {
+        self.fetch_response(Some(ErrorCode::NotLeaderOrFollower), None, Bytes::new())
+    }
+
+    /// Says in every case who leads, as far as this node knows.
+    fn fetch_response(
+        &self,
+        error: Option<ErrorCode>,
+        diverging: Option<(LeaderEpoch, Offset)>,
+        records: Bytes,
+    ) -> FetchResponse {
+        let current = fetch_response::LeaderIdAndEpoch::default()
+            .with_leader_id(messages::BrokerId(self.leader().map_or(-1, |id| id.0)))
+            .with_leader_epoch(self.state.epoch.0);
+        let mut partition = fetch_response::PartitionData::default()
+            .with_partition_index(0)
+            .with_error_code(code_of(error))
+            .with_high_watermark(self.high_watermark.0)
+            .with_last_stable_offset(self.high_watermark.0)
+            .with_log_start_offset(self.log.log_start_offset().0)
+            .with_current_leader(current)
+            .with_records(Some(records));
+        if let Some((epoch, end)) = diverging {
+            let diverging =
+                fetch_response::EpochEndOffset::default().with_epoch(epoch.0).with_end_offset(end.0);
+            partition = partition.with_diverging_epoch(diverging);
+        }
+        let topic = fetch_response::FetchableTopicResponse::default()
+            .with_topic_id(TopicId::METADATA.0)
+            .with_partitions(vec![partition]);
+        FetchResponse::default().with_responses(vec![topic])
+    }
+
+    /// Fetches from the leader, when the last fetch's records are durable here.
+    pub(super) fn fetch(&mut self, now: Instant, fx: &mut Effects) {
+        let settled = self.log.durable_end_offset() == self.log.log_end_offset()
+            && !self.log.is_truncating()
+            && !self.log.storage_failed()
+            && self.log.io_idle();
+        let Role::Follower(following) = &mut self.role else { return };
+        if following.in_flight || following.fetch_at.is_some_and(|at| at > now) {
+            return;
+        }
+        following.fetch_at = None;
+        if !settled {
+            // `log_durable` comes back here.
+            return;
+        }
+        following.in_flight = true;
+        let leader = following.leader;
+        let wait = (self.fetch_timeout / 2).as_millis().min(500) as i32;
+        let body = self.fetch_request(wait);
+        self.request(leader, Lane::QuorumFetch, body.into(), Purpose::Fetch, fx);
+    }
+
+    fn fetch_request(&self, max_wait_ms: i32) -> FetchRequest {
+        let end = self.log.durable_end_offset();
+        let last = (end > Offset::ZERO).then(|| self.log.epoch_at(end.plus(-1))).flatten();
+        let partition = fetch_request::FetchPartition::default()
+            .with_partition(0)
+            .with_current_leader_epoch(self.state.epoch.0)
+            .with_fetch_offset(end.0)
+            .with_last_fetched_epoch(last.unwrap_or_default().0)
+            .with_partition_max_bytes(FETCH_BYTES);
+        let topic = fetch_request::FetchTopic::default()
+            .with_topic(topic_name())
+            .with_topic_id(TopicId::METADATA.0)
+            .with_partitions(vec![partition]);
+        FetchRequest::default()
+            .with_cluster_id(Some(StrBytes::from_string(self.cluster_id.clone())))
+            .with_replica_state(
+                fetch_request::ReplicaState::default().with_replica_id(messages::BrokerId(self.node.0)),
+            )
+            .with_max_wait_ms(max_wait_ms)
+            .with_min_bytes(0)
+            .with_max_bytes(FETCH_BYTES)
+            .with_topics(vec![topic])
+    }
+
+    pub(super) fn on_fetch_response(
+        &mut self,
+        now: Instant,
+        from: BrokerId,
+        epoch: LeaderEpoch,
+        purpose: Purpose,
+        body: FetchResponse,
+        fx: &mut Effects,
+    ) {
+        let partition =
+            body.responses.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
+        let Some(partition) = partition else { return self.fetch_failed(now, epoch) };
+        let current = &partition.current_leader;
+        if self.learn(now, current.leader_id.0, current.leader_epoch, fx) || purpose == Purpose::Ask {
+            return;
+        }
+        let timeout = self.fetch_timeout;
+        let ours = epoch == self.state.epoch;
+        let Role::Follower(following) = &mut self.role else { return };
+        if !ours || following.leader != from {
+            return;
+        }
+        following.in_flight = false;
+        if partition.error_code != 0 {
+            following.fetch_at = Some(now + RETRY);
+            return;
+        }
+        following.give_up_at = now + timeout;
+        following.fetch_at = Some(now);
+        let diverging = &partition.diverging_epoch;
+        if diverging.end_offset >= 0 && diverging.epoch >= 0 {
+            self.truncate(LeaderEpoch(diverging.epoch), Offset(diverging.end_offset), fx);
+        } else if let Some(records) = partition.records.filter(|records| !records.is_empty()) {
+            if self.log.append_as_follower(&records, now).is_err()
+                && let Role::Follower(following) = &mut self.role
+            {
+                following.fetch_at = Some(now + RETRY);
+                return;
+            }
+            self.submit_log_io(fx);
+        }
+        let told = Offset(partition.high_watermark).min(self.log.log_end_offset());
+        self.high_watermark = self.high_watermark.max(told);
+        self.fetch(now, fx);
+    }
+
+    /// Cuts what the leader does not have.
+    fn truncate(&mut self, epoch: LeaderEpoch, end: Offset, fx: &mut Effects) {
+        let own = self.log.end_offset_for_epoch(epoch).map_or(Offset::ZERO, |(_, end)| end);
+        let to = own.min(end);
+        assert!(to >= self.high_watermark, "the leader has not what was committed below {to}");
+        self.log.truncate_to(to);
+        self.submit_log_io(fx);
+    }
+
+    /// The leader gave no answer; the fetch timeout decides when it is given up.
+    pub(super) fn fetch_failed(&mut self, now: Instant, epoch: LeaderEpoch) {
+        if epoch == self.state.epoch
+            && let Role::Follower(following) = &mut self.role
+        {
+            following.in_flight = false;
+            following.fetch_at = Some(now + RETRY);
+        }
+    }
+
+    pub(super) fn on_describe(&mut self, now: Instant, token: ReplyToken, fx: &mut Effects) {
+        let error = (!self.is_leader()).then_some(ErrorCode::NotLeaderOrFollower);
+        let own = describe_quorum_response::ReplicaState::default()
+            .with_replica_id(messages::BrokerId(self.node.0))
+            .with_log_end_offset(self.log.log_end_offset().0)
+            .with_last_fetch_timestamp(now.as_timestamp())
+            .with_last_caught_up_timestamp(now.as_timestamp());
+        let describe = |(id, replica): (&BrokerId, &Replica)| {
+            let fetched = replica.fetched_at.map_or(-1, Instant::as_timestamp);
+            describe_quorum_response::ReplicaState::default()
+                .with_replica_id(messages::BrokerId(id.0))
+                .with_log_end_offset(replica.end.0)
+                .with_last_fetch_timestamp(fetched)
+                .with_last_caught_up_timestamp(fetched)
+        };
+        let (mut voters, mut observers) = (vec![own], Vec::new());
+        if let Role::Leader(leadership) = &self.role {
+            voters.extend(leadership.voters.iter().map(describe));
+            observers.extend(leadership.observers.iter().map(describe));
+        }
+        let partition = describe_quorum_response::PartitionData::default()
+            .with_partition_index(0)
+            .with_error_code(code_of(error))
+            .with_leader_id(messages::BrokerId(self.leader().map_or(-1, |id| id.0)))
+            .with_leader_epoch(self.state.epoch.0)
+            .with_high_watermark(self.high_watermark.0)
+            .with_current_voters(voters)
+            .with_observers(observers);
+        let topic = describe_quorum_response::TopicData::default()
+            .with_topic_name(topic_name())
+            .with_partitions(vec![partition]);
+        self.reply(token, DescribeQuorumResponse::default().with_topics(vec![topic]), fx);
+    }
+
+    pub(super) fn tick_role(&mut self, now: Instant, fx: &mut Effects) {
+        match &mut self.role {
+            Role::Unattached { election_at, .. } if election_at.is_some_and(|at| at <= now) => {
+                self.stand(now, fx);
+            }
+            Role::Unattached { ask_at, .. } if *ask_at <= now => {
+                *ask_at = now + RETRY;
+                self.ask_around(fx);
+            }
+            Role::Unattached { .. } => {}
+            Role::Candidate(_) => self.tick_candidate(now, fx),
+            Role::Leader(_) => self.tick_leader(now, fx),
+            Role::Follower(following) => {
+                if following.give_up_at > now {
+                    return self.fetch(now, fx);
+                }
+                match self.is_voter() {
+                    true => self.stand(now, fx),
+                    false => self.role = self.unattached(now),
+                }
+            }
+            Role::Resigned { election_at } => {
+                if *election_at <= now {
+                    self.role = self.unattached(now);
+                    if self.is_voter() {
+                        self.stand(now, fx);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks one of the voters, by chance, who leads.
+    fn ask_around(&mut self, fx: &mut Effects) {
+        let others: Vec<BrokerId> = self.other_voters().collect();
+        let at = self.rng.below(others.len().max(1) as u64) as usize;
+        if let Some(&voter) = others.get(at)
+            && self.state_writes.is_empty()
+        {
+            let body = self.fetch_request(0);
+            self.request(voter, Lane::QuorumFetch, body.into(), Purpose::Ask, fx);
+        }
+    }
+
+    fn tick_leader(&mut self, now: Instant, fx: &mut Effects) {
+        let (majority, timeout) = (self.majority(), self.fetch_timeout);
+        let Role::Leader(leadership) = &mut self.role else { return };
+        if leadership.check_at <= now && !leadership.voters.is_empty() {
+            let since = now - 2 * timeout;
+            let fetching = leadership.voters.values().filter(|r| r.fetched_at.is_some_and(|at| at >= since));
+            if fetching.count() + 1 < majority {
+                // Without a majority nothing is committed, and another may lead already.
+                return self.step_down(now, fx);
+            }
+            leadership.check_at = now + timeout / 2;
+        }
+        let due: Vec<BrokerId> =
+            leadership.begin_again.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
+        leadership.begin_again.retain(|_, at| *at > now);
+        for voter in due {
+            self.send_begin_epoch(voter, fx);
+        }
+        self.answer_parked(now, fx);
+    }
+}
