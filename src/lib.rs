@@ -8,6 +8,7 @@
 //! ```
 
 pub mod config;
+pub mod controller;
 pub mod effects;
 pub mod event;
 pub mod log;

@@ -5,6 +5,7 @@
 
 mod api;
 pub mod batch;
+pub mod compact;
 pub mod compression;
 pub mod control;
 pub mod error;

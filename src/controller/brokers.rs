@@ -1,0 +1,152 @@
+//! Brokers: registration, heartbeats, fencing, controlled shutdown (KIP-631).
+
+use crate::protocol::ErrorCode;
+use crate::protocol::messages::{
+    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
+};
+use crate::time::Instant;
+use crate::types::{BrokerEpoch, BrokerId, Offset};
+
+use super::record::MetadataRecord;
+use super::{Controller, Decision};
+
+/// A broker's standing with this controller.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Session {
+    /// Without a heartbeat until then, it is fenced.
+    pub(super) ends_at: Instant,
+    /// True once this controller has heard it: before, a new incarnation may take its place at once.
+    pub(super) heard: bool,
+}
+
+impl Controller {
+    /// Registers a broker's new incarnation, fenced. `log_end` is the offset its record will have: its broker epoch.
+    pub fn register_broker(
+        &mut self,
+        now: Instant,
+        request: &BrokerRegistrationRequest,
+        log_end: Offset,
+    ) -> Decision {
+        let id = BrokerId(request.broker_id.0);
+        let listener = request.listeners.first();
+        let known = self.image.broker(id);
+        let held = self.sessions.get(&id).is_some_and(|session| session.heard && session.ends_at > now);
+        let error = if request.cluster_id.as_str() != self.config.cluster_id {
+            Some(ErrorCode::InconsistentClusterId)
+        } else if listener.is_none() {
+            Some(ErrorCode::InvalidRegistration)
+        } else if held && known.is_some_and(|broker| broker.incarnation != request.incarnation_id) {
+            Some(ErrorCode::DuplicateBrokerRegistration)
+        } else {
+            None
+        };
+        let (Some(listener), None) = (listener, error) else {
+            let code = crate::protocol::error::code_of(error);
+            let response = BrokerRegistrationResponse::default().with_error_code(code).with_broker_epoch(-1);
+            return Decision { response: Some(response.into()), ..Decision::default() };
+        };
+        let mut decision = Decision::default();
+        let epoch = BrokerEpoch(log_end.0);
+        let record = MetadataRecord::RegisterBroker {
+            id,
+            incarnation: request.incarnation_id,
+            epoch,
+            host: listener.host.to_string(),
+            port: listener.port,
+            rack: request.rack.as_ref().map(|rack| rack.to_string()),
+            fenced: true,
+        };
+        self.decide(record, &mut decision);
+        // An earlier life may have led with records that this one has lost: others take over, in new epochs.
+        self.leave_partitions(id, &mut decision);
+        self.heard(now, id);
+        decision.response = Some(BrokerRegistrationResponse::default().with_broker_epoch(epoch.0).into());
+        decision
+    }
+
+    /// Keeps a broker's session alive, and moves the broker towards what it wants.
+    pub fn heartbeat(&mut self, now: Instant, request: &BrokerHeartbeatRequest) -> Decision {
+        let id = BrokerId(request.broker_id.0);
+        if let Some(error) = self.broker_epoch_error(id, BrokerEpoch(request.broker_epoch)) {
+            let response =
+                BrokerHeartbeatResponse::default().with_error_code(error.code()).with_is_fenced(true);
+            return Decision { response: Some(response.into()), ..Decision::default() };
+        }
+        self.heard(now, id);
+        let mut decision = Decision::default();
+        let caught_up = request.current_metadata_offset >= request.broker_epoch;
+        let (fenced, stopping) = self
+            .image
+            .broker(id)
+            .map_or((true, false), |broker| (broker.fenced, broker.in_controlled_shutdown));
+        if request.want_shut_down {
+            if !stopping {
+                self.change_registration(id, None, true, &mut decision);
+                self.leave_partitions(id, &mut decision);
+            }
+        } else if fenced && !request.want_fence && caught_up {
+            self.change_registration(id, Some(false), false, &mut decision);
+            self.join_partitions(id, &mut decision);
+        } else if !fenced && request.want_fence {
+            self.fence(id, &mut decision);
+        }
+        let leads = self.image.partitions().any(|(_, _, _, state)| state.leader == Some(id));
+        let should_shut_down = request.want_shut_down && !leads;
+        if should_shut_down && !fenced {
+            // It is about to go, and will not be heard again: no need to wait for its session to end.
+            self.fence(id, &mut decision);
+        }
+        let fenced = self.image.broker(id).is_none_or(|broker| broker.fenced);
+        let response = BrokerHeartbeatResponse::default()
+            .with_is_caught_up(caught_up)
+            .with_is_fenced(fenced)
+            .with_should_shut_down(should_shut_down);
+        decision.response = Some(response.into());
+        decision
+    }
+
+    pub(super) fn fence_silent(&mut self, now: Instant, decision: &mut Decision) {
+        let silent: Vec<BrokerId> =
+            self.sessions.iter().filter(|(_, session)| session.ends_at <= now).map(|(id, _)| *id).collect();
+        for id in silent {
+            self.fence(id, decision);
+        }
+    }
+
+    /// A broker request's epoch does not fit its registration.
+    pub(super) fn broker_epoch_error(&self, id: BrokerId, epoch: BrokerEpoch) -> Option<ErrorCode> {
+        match self.image.broker(id) {
+            None => Some(ErrorCode::BrokerIdNotRegistered),
+            Some(broker) if broker.epoch != epoch => Some(ErrorCode::StaleBrokerEpoch),
+            Some(_) => None,
+        }
+    }
+
+    fn heard(&mut self, now: Instant, id: BrokerId) {
+        let ends_at = now + self.config.broker_session_timeout();
+        self.sessions.insert(id, Session { ends_at, heard: true });
+    }
+
+    fn fence(&mut self, id: BrokerId, decision: &mut Decision) {
+        self.sessions.remove(&id);
+        if self.image.broker(id).is_some_and(|broker| !broker.fenced) {
+            self.change_registration(id, Some(true), false, decision);
+            self.leave_partitions(id, decision);
+        }
+    }
+
+    fn change_registration(
+        &mut self,
+        id: BrokerId,
+        fenced: Option<bool>,
+        in_controlled_shutdown: bool,
+        decision: &mut Decision,
+    ) {
+        if let Some(broker) = self.image.broker(id) {
+            let epoch = broker.epoch;
+            let record =
+                MetadataRecord::BrokerRegistrationChange { id, epoch, fenced, in_controlled_shutdown };
+            self.decide(record, decision);
+        }
+    }
+}

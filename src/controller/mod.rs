@@ -1,0 +1,149 @@
+//! The control plane: the metadata image that every broker replays, and the controller that decides what comes next.
+
+mod brokers;
+mod configs;
+mod image;
+mod partitions;
+mod placement;
+mod producer_ids;
+mod record;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::collections::BTreeMap;
+
+use crate::config::BrokerConfig;
+use crate::event::ClusterEvent;
+use crate::protocol::Response;
+use crate::rng::Rng;
+use crate::time::{Duration, Instant, earliest};
+use crate::types::BrokerId;
+
+use brokers::Session;
+pub use image::{BrokerRegistration, Changes, MetadataImage, PartitionState, Topic};
+pub use record::{MetadataRecord, Resource};
+
+/// What the controller decides: records to append as one batch, the answer to send when they are committed, and what
+/// to tell the page then.
+#[derive(Debug, Default, PartialEq)]
+pub struct Decision {
+    /// All or nothing.
+    pub records: Vec<MetadataRecord>,
+    /// None when nobody asked.
+    pub response: Option<Response>,
+    /// Facts, once committed.
+    pub events: Vec<ClusterEvent>,
+}
+
+/// The active controller. It decides on its own image, which runs ahead of the committed one by what it has decided.
+pub struct Controller {
+    config: BrokerConfig,
+    rng: Rng,
+    image: MetadataImage,
+    sessions: BTreeMap<BrokerId, Session>,
+    balance_at: Option<Instant>,
+}
+
+impl Controller {
+    /// A controller that is not active yet.
+    pub fn new(config: &BrokerConfig, rng: Rng) -> Self {
+        Self {
+            config: config.clone(),
+            rng,
+            image: MetadataImage::default(),
+            sessions: BTreeMap::new(),
+            balance_at: None,
+        }
+    }
+
+    /// Begins to decide, on what is committed. Every broker that was unfenced gets a whole session to be heard in.
+    pub fn activate(&mut self, now: Instant, image: MetadataImage) {
+        let timeout = self.config.broker_session_timeout();
+        self.sessions = image
+            .brokers()
+            .filter(|(_, broker)| !broker.fenced)
+            .map(|(id, _)| (id, Session { ends_at: now + timeout, heard: false }))
+            .collect();
+        self.image = image;
+        self.balance_at = self.config.auto_leader_rebalance_enable().then(|| now + self.balance_interval());
+    }
+
+    /// Ends deciding; what was decided and is not committed is forgotten here.
+    pub fn deactivate(&mut self) {
+        self.sessions.clear();
+        self.image = MetadataImage::default();
+        self.balance_at = None;
+    }
+
+    /// The image the controller decides on.
+    pub fn image(&self) -> &MetadataImage {
+        &self.image
+    }
+
+    /// Fences brokers that were silent too long; gives leadership back to preferred replicas.
+    pub fn tick(&mut self, now: Instant) -> Decision {
+        let mut decision = Decision::default();
+        self.fence_silent(now, &mut decision);
+        if self.balance_at.is_some_and(|at| at <= now) {
+            self.balance_at = Some(now + self.balance_interval());
+            self.elect_preferred(&mut decision);
+        }
+        decision
+    }
+
+    /// When `tick` has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let session = self.sessions.values().map(|session| session.ends_at).min();
+        earliest(session, self.balance_at)
+    }
+
+    fn balance_interval(&self) -> Duration {
+        Duration::from_secs(self.config.leader_imbalance_check_interval_seconds().unsigned_abs())
+    }
+
+    /// Decides a record: from here on the controller sees the world with it.
+    fn decide(&mut self, record: MetadataRecord, decision: &mut Decision) {
+        let mut changes = Changes::default();
+        self.image.replay(&record, &mut changes);
+        if let Some(event) = self.event_of(&record, &changes) {
+            decision.events.push(event);
+        }
+        decision.records.push(record);
+    }
+
+    /// What the page is told of a record, after it was replayed.
+    fn event_of(&self, record: &MetadataRecord, changes: &Changes) -> Option<ClusterEvent> {
+        match record {
+            MetadataRecord::RegisterBroker { id, .. } => Some(ClusterEvent::BrokerRegistered { id: *id }),
+            MetadataRecord::BrokerRegistrationChange { id, fenced: Some(true), .. } => {
+                Some(ClusterEvent::BrokerFenced { id: *id })
+            }
+            MetadataRecord::BrokerRegistrationChange { id, fenced: Some(false), .. } => {
+                Some(ClusterEvent::BrokerUnfenced { id: *id })
+            }
+            MetadataRecord::RemoveTopic { id } => {
+                let topic = changes.removed.get(id)?.name.clone();
+                Some(ClusterEvent::TopicDeleted { topic })
+            }
+            MetadataRecord::Partition { topic, partition, .. }
+            | MetadataRecord::PartitionChange { topic, partition, .. } => {
+                let state = self.image.partition(*topic, *partition)?;
+                let elected = match record {
+                    MetadataRecord::PartitionChange { leader, .. } => leader.is_some(),
+                    _ => true,
+                };
+                Some(ClusterEvent::PartitionChanged {
+                    topic: self.image.topic(*topic)?.name.clone(),
+                    partition: *partition,
+                    leader: state.leader,
+                    leader_epoch: state.leader_epoch,
+                    replicas: state.replicas.clone(),
+                    isr: state.isr.clone(),
+                    elected,
+                })
+            }
+            _ => None,
+        }
+    }
+}
