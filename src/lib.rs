@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod controller;
+pub mod coordinator;
 pub mod effects;
 pub mod event;
 pub mod log;
