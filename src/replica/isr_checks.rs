@@ -18,10 +18,19 @@ impl ReplicaManager {
         }
     }
 
-    /// The same for whichever follower is ready.
-    pub(super) fn maybe_expand_isr_by_any(&mut self, log: LogId) {
+    /// The same for whichever follower keeps up, without waiting for its next fetch.
+    pub(super) fn maybe_expand_isr_by_any(&mut self, now: Instant, log: LogId) {
         let Some(partition) = self.partitions.get(&log) else { return };
-        for follower in partition.replicas.clone() {
+        let Some(leader) = partition.leading() else { return };
+        let (end, lag_max) = (partition.log.log_end_offset(), self.config.replica_lag_time_max());
+        let ready: Vec<BrokerId> = leader
+            .followers()
+            .filter(|(_, follower)| {
+                follower.is_caught_up(now, end, lag_max) && !follower.is_silent(now, lag_max)
+            })
+            .map(|(id, _)| id)
+            .collect();
+        for follower in ready {
             self.maybe_expand_isr(log, follower);
         }
     }
@@ -66,7 +75,13 @@ impl ReplicaManager {
     }
 
     /// Takes the controller's word on an ISR.
-    pub(super) fn isr_decided(&mut self, log: LogId, proposal: &IsrProposal, decision: IsrDecision) {
+    pub(super) fn isr_decided(
+        &mut self,
+        now: Instant,
+        log: LogId,
+        proposal: &IsrProposal,
+        decision: IsrDecision,
+    ) {
         let Some(partition) = self.partitions.get_mut(&log) else { return };
         if partition.leader_epoch != proposal.leader_epoch
             || partition.partition_epoch != proposal.partition_epoch
@@ -84,7 +99,7 @@ impl ReplicaManager {
                 partition.isr = isr;
                 partition.partition_epoch = partition_epoch;
                 self.touched.insert(log);
-                self.maybe_expand_isr_by_any(log);
+                self.maybe_expand_isr_by_any(now, log);
             }
             IsrDecision::Rejected => {
                 leader.pending_isr = None;

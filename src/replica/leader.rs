@@ -45,6 +45,11 @@ impl FollowerProgress {
     pub(super) fn is_caught_up(&self, now: Instant, leader_end: Offset, lag_max: Duration) -> bool {
         self.log_end == Some(leader_end) || self.last_caught_up.is_some_and(|at| now.since(at) <= lag_max)
     }
+
+    /// True when it has not fetched for longer than `lag_max`.
+    pub(super) fn is_silent(&self, now: Instant, lag_max: Duration) -> bool {
+        self.last_fetch.is_none_or(|(at, _)| now.since(at) > lag_max)
+    }
 }
 
 /// A follower's fetch, as far as its progress goes.

@@ -221,7 +221,7 @@ impl ReplicaManager {
         self.fetch_due = true;
         for log in self.led() {
             self.touched.insert(log);
-            self.maybe_expand_isr_by_any(log);
+            self.maybe_expand_isr_by_any(now, log);
         }
         self.finish(now, fx);
     }
@@ -252,7 +252,7 @@ impl ReplicaManager {
         match self.isr_changes.on_response(now, id, &result) {
             Some(decisions) => {
                 for (log, proposal, decision) in decisions {
-                    self.isr_decided(log, &proposal, decision);
+                    self.isr_decided(now, log, &proposal, decision);
                 }
             }
             None => self.fetched(now, id, from, result, fx),
@@ -351,7 +351,7 @@ impl ReplicaManager {
         }
         self.submit_log_io(id, fx);
         self.touched.insert(id);
-        self.maybe_expand_isr_by_any(id);
+        self.maybe_expand_isr_by_any(now, id);
     }
 
     /// Opens a replica's log: the one that storage held, or a new one.

@@ -22,6 +22,8 @@ mod partition;
 mod produce;
 mod purgatory;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 pub use checkpoint::HIGH_WATERMARK_CHECKPOINT_KEY;
 pub use local::{LocalRead, LocalReadId, ReplicaStatus};

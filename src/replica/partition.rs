@@ -203,7 +203,7 @@ impl Partition {
 
     /// `min.insync.replicas`, but never more than there are replicas (KIP-966).
     fn min_insync_replicas(&self) -> usize {
-        (self.config.min_insync_replicas as usize).min(self.replicas.len())
+        self.config.min_insync_replicas.min(self.replicas.len())
     }
 
     /// True while the committed ISR is smaller than `min.insync.replicas`: acks=all is refused and the high watermark

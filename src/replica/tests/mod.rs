@@ -1,0 +1,8 @@
+//! Replica managers of a few brokers, wired by hand over memory, with a fake controller and virtual time.
+
+mod changes;
+mod consuming;
+mod harness;
+mod producing;
+mod replicating;
+mod shrinking;

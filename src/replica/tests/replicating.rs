@@ -1,0 +1,173 @@
+//! Followers get what leaders have.
+
+use super::harness::*;
+use crate::event::ClusterEvent;
+use crate::log::io::IoError;
+use crate::protocol::ErrorCode;
+use crate::types::{BrokerId, Offset};
+
+#[test]
+fn followers_have_what_the_leader_has_and_learn_the_high_watermark() {
+    let mut cluster = Cluster::new(3);
+    let tp = cluster.create("t", &[1, 2, 3], 2);
+    cluster.run_for(20);
+    for i in 0..5 {
+        assert_eq!(cluster.produce_and_wait(1, &tp, -1, &[&format!("v{i}")]), i);
+    }
+    cluster.run_for(600);
+    for id in 1..=3 {
+        assert_eq!(cluster.stored(id, &tp), ["v0", "v1", "v2", "v3", "v4"]);
+        assert_eq!(offsets(&cluster.status(id, &tp)), (5, 5, 5));
+    }
+}
+
+#[test]
+fn a_new_partition_is_in_sync_at_once_although_a_long_poll_is_parked() {
+    let mut cluster = Cluster::new(2);
+    cluster.create("old", &[1, 2], 1);
+    cluster.run_for(100);
+    let new = cluster.create("new", &[1, 2], 1);
+    let before = cluster.now;
+    cluster.produce_and_wait(1, &new, -1, &["a"]);
+    assert!(cluster.now.since(before).as_millis() <= 10, "{:?}", cluster.now.since(before));
+}
+
+#[test]
+fn idle_followers_ask_about_twice_a_second() {
+    let mut cluster = Cluster::new(2);
+    cluster.create("a", &[1, 2], 1);
+    cluster.create("b", &[1, 2], 1);
+    cluster.run_for(100);
+    cluster.fetch_requests = 0;
+    cluster.run_for(10_000);
+    assert!((18..=21).contains(&cluster.fetch_requests), "{}", cluster.fetch_requests);
+}
+
+#[test]
+fn a_follower_whose_metadata_is_ahead_of_its_leaders_does_not_wait_long() {
+    let mut cluster = Cluster::new(2);
+    let tp = cluster.create("t", &[1, 2], 1);
+    cluster.run_for(20);
+    let log = log_of(&tp);
+    let spec = cluster.specs.get_mut(&log).unwrap();
+    spec.leader_epoch = spec.leader_epoch.next();
+    spec.partition_epoch = crate::types::PartitionEpoch(1);
+    let spec = spec.clone();
+    cluster.with(BrokerId(2), |node, now| {
+        node.manager.apply(now, vec![spec.clone()], Vec::new(), None, &mut node.fx);
+    });
+    cluster.run_for(5);
+    cluster.publish(log);
+    let before = cluster.now;
+    cluster.produce_and_wait(1, &tp, -1, &["a"]);
+    assert!(cluster.now.since(before).as_millis() <= 20, "{:?}", cluster.now.since(before));
+}
+
+#[test]
+fn a_follower_that_restarts_goes_on_where_its_storage_ends() {
+    let mut cluster = Cluster::new(2);
+    let tp = cluster.create("t", &[1, 2], 1);
+    cluster.run_for(20);
+    cluster.produce_and_wait(1, &tp, -1, &["a"]);
+    cluster.run_for(600);
+    cluster.with(BrokerId(2), |node, _| node.manager.shut_down(&mut node.fx));
+    cluster.run_for(5);
+    cluster.crash(BrokerId(2));
+    cluster.produce_and_wait(1, &tp, 1, &["b"]);
+    cluster.start(BrokerId(2));
+    assert_eq!(cluster.status(2, &tp).high_watermark, Offset(1), "from the checkpoint");
+    cluster.run_for(1_100);
+    assert_eq!(cluster.stored(2, &tp), ["a", "b"]);
+    assert_eq!(cluster.status(1, &tp).high_watermark, Offset(2));
+}
+
+#[test]
+fn a_followers_failed_write_is_fetched_again() {
+    let mut cluster = Cluster::new(2);
+    let tp = cluster.create("t", &[1, 2], 1);
+    cluster.run_for(20);
+    cluster.storages.get_mut(&BrokerId(2)).unwrap().fail_next_write(IoError::QuotaExceeded);
+    cluster.produce_and_wait(1, &tp, -1, &["a"]);
+    assert_eq!(cluster.stored(2, &tp), ["a"]);
+}
+
+#[test]
+fn a_leader_whose_write_failed_appends_nothing_until_its_followers_are_cut_back() {
+    let mut cluster = Cluster::new(2);
+    let tp = cluster.create("t", &[1, 2], 1);
+    cluster.run_for(20);
+    cluster.storages.get_mut(&BrokerId(1)).unwrap().fail_next_write(IoError::QuotaExceeded);
+    let lost = cluster.produce(1, &tp, -1, batch_of(&["lost"]));
+    cluster.run_for(3);
+    let storage_error = ErrorCode::KafkaStorageError.code();
+    assert_eq!(cluster.produced(lost).unwrap().error_code, storage_error);
+    // The follower has, or is about to have, what the leader has lost.
+    cluster.run_for(3);
+    let early = cluster.produce(1, &tp, -1, batch_of(&["early"]));
+    cluster.run_for(1);
+    assert_eq!(cluster.produced(early).unwrap().error_code, storage_error);
+    cluster.run_for(1_100);
+    assert_eq!(cluster.produce_and_wait(1, &tp, -1, &["good"]), 0);
+    cluster.run_for(10);
+    assert_eq!(cluster.stored(1, &tp), ["good"]);
+    assert_eq!(cluster.stored(2, &tp), ["good"]);
+}
+
+#[test]
+fn a_deleted_topics_log_is_gone_and_the_next_of_its_name_is_another() {
+    let mut cluster = Cluster::new(2);
+    let tp = cluster.create("t", &[1, 2], 1);
+    cluster.run_for(20);
+    cluster.produce_and_wait(1, &tp, -1, &["a"]);
+    let log = log_of(&tp);
+    cluster.specs.remove(&log);
+    for id in cluster.ids() {
+        cluster.with(id, |node, now| {
+            node.manager.apply(now, Vec::new(), vec![log], None, &mut node.fx);
+        });
+    }
+    let token = cluster.produce(1, &tp, 1, batch_of(&["b"]));
+    let code = cluster.produced(token).unwrap().error_code;
+    assert_eq!(code, ErrorCode::UnknownTopicOrPartition.code());
+    cluster.run_for(10);
+    for id in [1, 2] {
+        assert_eq!(cluster.stored(id, &tp), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_log_that_no_partition_claims_is_deleted() {
+    let mut cluster = Cluster::new(1);
+    let tp = cluster.create("t", &[1], 1);
+    cluster.produce_and_wait(1, &tp, 1, &["a"]);
+    cluster.crash(BrokerId(1));
+    cluster.specs.clear();
+    cluster.start(BrokerId(1));
+    cluster.with(BrokerId(1), |node, _| node.manager.remove_strays(&mut node.fx));
+    cluster.run_for(5);
+    assert_eq!(cluster.stored(1, &tp), Vec::<String>::new());
+}
+
+#[test]
+fn roles_and_progress_are_told() {
+    let mut cluster = Cluster::new(2);
+    let tp = cluster.create("t", &[1, 2], 1);
+    cluster.run_for(20);
+    cluster.produce_and_wait(1, &tp, -1, &["a"]);
+    let roles: Vec<_> = cluster
+        .events
+        .iter()
+        .filter_map(|(id, event)| match event {
+            ClusterEvent::PartitionRole { role, .. } => Some((id.0, *role)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(roles, [(1, "leader"), (2, "follower")]);
+    let last = cluster.events.iter().rev().find_map(|(id, event)| match event {
+        ClusterEvent::PartitionProgress { high_watermark, log_end, .. } if id.0 == 1 => {
+            Some((high_watermark.0, log_end.0))
+        }
+        _ => None,
+    });
+    assert_eq!(last, Some((1, 1)));
+}
