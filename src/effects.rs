@@ -116,6 +116,11 @@ impl Effects {
         id
     }
 
+    /// True when nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty() && self.replies.is_empty() && self.ios.is_empty() && self.events.is_empty()
+    }
+
     /// Tells the page.
     pub fn event(&mut self, event: ClusterEvent) {
         self.events.push_back(event);

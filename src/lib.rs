@@ -3,10 +3,11 @@
 //! Imports point left only (`tests/layers.rs` fails when one points up):
 //!
 //! ```text
-//! types, time, rng, event <- protocol <- log <- effects <- replica, quorum <- controller, coordinator <- broker <- sim, web
-//!                                    \- client
+//! types, time, rng, event, config <- protocol <- log <- effects <- replica, quorum <- controller, coordinator <- broker <- sim <- web
+//!                                            \- client
 //! ```
 
+pub mod broker;
 pub mod config;
 pub mod controller;
 pub mod coordinator;

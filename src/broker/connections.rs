@@ -199,12 +199,16 @@ impl Connections {
     fn flush(&mut self, conn: Conn) {
         loop {
             let Some(inbound) = self.inbound.get_mut(&conn) else { return };
-            let Some(waiting) = inbound.waiting.pop_front_if(|waiting| waiting.reply.is_some()) else { return };
+            let Some(waiting) = inbound.waiting.pop_front_if(|waiting| waiting.reply.is_some()) else {
+                return;
+            };
             match waiting.reply {
                 Some(Reply::Response(response)) => {
                     match encode_response(waiting.version, waiting.correlation_id, &response) {
                         Ok(bytes) => self.outputs.push_back(ConnOutput::Send(conn, bytes)),
-                        Err(error) => return self.refuse(conn, format!("no answer in this version: {error}")),
+                        Err(error) => {
+                            return self.refuse(conn, format!("no answer in this version: {error}"));
+                        }
                     }
                 }
                 Some(Reply::None) | None => {}
@@ -239,7 +243,12 @@ impl Connections {
     }
 
     /// Takes a response frame (with its length prefix) of an outbound connection.
-    pub fn response(&mut self, broker: BrokerId, lane: Lane, frame: Bytes) -> Option<(RequestId, PeerResult)> {
+    pub fn response(
+        &mut self,
+        broker: BrokerId,
+        lane: Lane,
+        frame: Bytes,
+    ) -> Option<(RequestId, PeerResult)> {
         let outbound = self.outbound.get_mut(&(broker, lane))?;
         let body = frame.get(4..).map(|_| frame.slice(4..))?;
         let correlation_id = i32::from_be_bytes(body.get(..4)?.try_into().ok()?);

@@ -75,8 +75,7 @@ impl Broker {
         {
             self.control.active = Some(epoch);
             self.fx.event(ClusterEvent::ControllerActive { epoch });
-            let decision = self.control.controller.activate(now, self.image.clone(), epoch);
-            self.commit(None, decision);
+            self.control.controller.activate(now, self.image.clone());
         }
     }
 
@@ -84,7 +83,7 @@ impl Broker {
     pub(super) fn tick_controller(&mut self, now: Instant) {
         while self.control.next_deadline().is_some_and(|at| at <= now) {
             let decision = self.control.controller.tick(now);
-            self.commit(None, decision);
+            self.commit(now, None, decision);
         }
     }
 
@@ -94,25 +93,26 @@ impl Broker {
             let response = error_response(&request, ErrorCode::NotController, NOT_CONTROLLER);
             return self.fx.replies.push_back((token, Reply::Response(response)));
         }
+        let log_end = self.quorum.log_end_offset();
         let controller = &mut self.control.controller;
         let decision = match &request {
-            Request::BrokerRegistration(r) => controller.register_broker(now, r),
+            Request::BrokerRegistration(r) => controller.register_broker(now, r, log_end),
             Request::BrokerHeartbeat(r) => controller.heartbeat(now, r),
-            Request::AlterPartition(r) => controller.alter_partition(now, r),
-            Request::AllocateProducerIds(r) => controller.allocate_producer_ids(now, r),
-            Request::CreateTopics(r) => controller.create_topics(now, r),
-            Request::DeleteTopics(r) => controller.delete_topics(now, r),
-            Request::CreatePartitions(r) => controller.create_partitions(now, r),
-            Request::IncrementalAlterConfigs(r) => controller.incremental_alter_configs(now, r),
+            Request::AlterPartition(r) => controller.alter_partition(r),
+            Request::AllocateProducerIds(r) => controller.allocate_producer_ids(r),
+            Request::CreateTopics(r) => controller.create_topics(r),
+            Request::DeleteTopics(r) => controller.delete_topics(r),
+            Request::CreatePartitions(r) => controller.create_partitions(r),
+            Request::IncrementalAlterConfigs(r) => controller.incremental_alter_configs(r),
             other => unreachable!("{:?} is not the controller's", other.key()),
         };
         let refusal = error_response(&request, ErrorCode::NotController, NOT_CONTROLLER);
-        self.commit(Some((token, refusal)), decision);
+        self.commit(now, Some((token, refusal)), decision);
     }
 
     /// Appends a decision's records; what hangs on them waits until they are committed. A decision without records
     /// waits for the ones before it, because it may have been made on their grounds.
-    fn commit(&mut self, reply: Option<(ReplyToken, Response)>, decision: Decision) {
+    fn commit(&mut self, now: Instant, reply: Option<(ReplyToken, Response)>, decision: Decision) {
         let Decision { records, response, events } = decision;
         let reply = match (reply, response) {
             (Some((token, refusal)), Some(response)) => Some(Waiting { token, response, refusal }),
@@ -123,9 +123,9 @@ impl Broker {
         } else {
             let mut batch = BatchBuilder::new(BatchOptions::default());
             for record in &records {
-                batch.push(self.control.controller.now().as_timestamp(), None, Some(&record.encode()), &[]);
+                batch.push(now.as_timestamp(), None, Some(&record.encode()), &[]);
             }
-            match self.quorum.append(batch.build(), &mut self.fx) {
+            match self.quorum.append(now, &batch.build(), &mut self.fx) {
                 Ok(end) => end,
                 // Leadership went in this very turn; `follow_quorum` lays down the rest.
                 Err(_) => {

@@ -70,7 +70,9 @@ pub fn error_response(request: &Request, error: ErrorCode, message: &str) -> Res
             DescribeQuorumResponse::default().with_error_code(code).with_error_message(text).into()
         }
         Request::AlterPartition(_) => AlterPartitionResponse::default().with_error_code(code).into(),
-        Request::AllocateProducerIds(_) => AllocateProducerIdsResponse::default().with_error_code(code).into(),
+        Request::AllocateProducerIds(_) => {
+            AllocateProducerIdsResponse::default().with_error_code(code).into()
+        }
         Request::BrokerRegistration(_) => BrokerRegistrationResponse::default().with_error_code(code).into(),
         Request::BrokerHeartbeat(_) => BrokerHeartbeatResponse::default().with_error_code(code).into(),
         Request::InitProducerId(_) => InitProducerIdResponse::default().with_error_code(code).into(),

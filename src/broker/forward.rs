@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::effects::{Effects, Lane, PeerResult, Reply, ReplyToken, RequestId};
-use crate::protocol::messages::EnvelopeRequest;
+use crate::protocol::messages::delete_topics_request::DeleteTopicState;
+use crate::protocol::messages::{EnvelopeRequest, EnvelopeResponse};
 use crate::protocol::{
-    ErrorCode, Request, RequestFrame, Response, decode_response, encode_request, supported_versions,
+    ErrorCode, Request, Response, decode_response, encode_request, encode_response, supported_versions,
 };
 use crate::time::{Duration, Instant, earliest};
 use crate::types::BrokerId;
@@ -39,9 +40,9 @@ struct Forwarded {
 
 impl Forwarder {
     /// Takes a request to pass on; it is answered by `deadline` at the latest.
-    pub fn accept(&mut self, now: Instant, token: ReplyToken, request: RequestFrame, deadline: Instant) {
+    pub fn accept(&mut self, now: Instant, token: ReplyToken, body: Request, deadline: Instant) {
         self.next += 1;
-        let forwarded = Forwarded { token, body: request.body, deadline, retry_at: Some(now) };
+        let forwarded = Forwarded { token, body, deadline, retry_at: Some(now) };
         self.requests.insert(self.next, forwarded);
     }
 
@@ -100,27 +101,36 @@ fn inner_version(body: &Request) -> i16 {
 }
 
 fn envelope(body: &Request) -> EnvelopeRequest {
-    let bytes = match encode_request(inner_version(body), 0, Some("broker"), &forwardable(body)) {
+    let bytes = match encode_request(inner_version(body), 0, Some("broker"), &newest(body.clone())) {
         Ok(bytes) => bytes,
         Err(error) => panic!("a request that was read can't be written: {error}"),
     };
-    EnvelopeRequest::default().with_request_data(bytes.slice(4..)).with_client_host_address(Bytes::from_static(&[127, 0, 0, 1]))
+    EnvelopeRequest::default()
+        .with_request_data(bytes.slice(4..))
+        .with_client_host_address(Bytes::from_static(&[127, 0, 0, 1]))
 }
 
-/// Fields of older versions moved to where the newest has them.
-fn forwardable(body: &Request) -> Request {
+/// A request with the fields of older versions moved to where the newest has them.
+pub fn newest(body: Request) -> Request {
     match body {
-        Request::DeleteTopics(delete) if !delete.topic_names.is_empty() => {
-            let mut delete = delete.clone();
+        Request::DeleteTopics(mut delete) => {
             let named = std::mem::take(&mut delete.topic_names);
-            delete.topics.extend(named.into_iter().map(|name| {
-                crate::protocol::messages::delete_topics_request::DeleteTopicState::default()
-                    .with_name(Some(name))
-            }));
+            let states = named.into_iter().map(|name| DeleteTopicState::default().with_name(Some(name)));
+            delete.topics.extend(states);
             delete.into()
         }
-        other => other.clone(),
+        other => other,
     }
+}
+
+/// The controller's answer, on its way back in the envelope.
+pub fn wrap(reply: Reply, version: i16, correlation_id: i32) -> Reply {
+    let Reply::Response(response) = reply else { return reply };
+    let envelope = match encode_response(version, correlation_id, &response) {
+        Ok(bytes) => EnvelopeResponse::default().with_response_data(Some(bytes.slice(4..))),
+        Err(_) => EnvelopeResponse::default().with_error_code(ErrorCode::UnknownServerError.code()),
+    };
+    Reply::Response(envelope.into())
 }
 
 /// The response inside, or none when another attempt may find the controller.

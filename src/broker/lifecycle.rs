@@ -10,7 +10,6 @@
 
 use crate::config::BrokerConfig;
 use crate::effects::{Effects, Lane, PeerResult, RequestId};
-use crate::event::ClusterEvent;
 use crate::protocol::messages::broker_registration_request::{Feature, Listener};
 use crate::protocol::messages::{self, BrokerHeartbeatRequest, BrokerRegistrationRequest};
 use crate::protocol::{ErrorCode, Response, StrBytes};
@@ -26,6 +25,7 @@ pub struct Lifecycle {
     incarnation: Uuid,
     epoch: Option<BrokerEpoch>,
     fenced: bool,
+    has_caught_up: bool,
     want_shut_down: bool,
     stopped: bool,
     in_flight: Option<RequestId>,
@@ -39,6 +39,7 @@ impl Lifecycle {
             incarnation,
             epoch: None,
             fenced: true,
+            has_caught_up: false,
             want_shut_down: false,
             stopped: false,
             in_flight: None,
@@ -73,11 +74,13 @@ impl Lifecycle {
         self.next_at = now;
     }
 
-    /// Replay has reached our registration: the next heartbeat can ask to be unfenced, so send it now.
-    pub fn caught_up(&mut self, now: Instant) {
+    /// Replay has reached our registration: the next heartbeat can ask to be unfenced, so it goes now. True the first
+    /// time.
+    pub fn caught_up(&mut self, now: Instant) -> bool {
         if self.fenced && self.in_flight.is_none() {
             self.next_at = now;
         }
+        !std::mem::replace(&mut self.has_caught_up, true)
     }
 
     /// Sends what is due.
@@ -96,7 +99,7 @@ impl Lifecycle {
             self.next_at = now + RETRY;
             return;
         };
-        let timeout = config.request_timeout.min(config.broker_session_timeout);
+        let timeout = config.request_timeout().min(config.broker_session_timeout());
         self.in_flight = Some(match self.epoch {
             None => {
                 let body = registration(config, self.incarnation);
@@ -126,7 +129,6 @@ impl Lifecycle {
         config: &BrokerConfig,
         id: RequestId,
         result: &PeerResult,
-        fx: &mut Effects,
     ) -> bool {
         if self.in_flight != Some(id) {
             return false;
@@ -141,11 +143,8 @@ impl Lifecycle {
             }
             Ok(Response::BrokerHeartbeat(response)) if response.error_code == 0 => {
                 self.fenced = response.is_fenced;
-                self.next_at = now + config.broker_heartbeat_interval.min(self.pace());
-                if self.want_shut_down && response.should_shut_down {
-                    self.stopped = true;
-                    fx.event(ClusterEvent::ReadyToStop);
-                }
+                self.next_at = now + config.broker_heartbeat_interval().min(self.pace());
+                self.stopped = self.want_shut_down && response.should_shut_down;
             }
             Ok(Response::BrokerHeartbeat(response)) => {
                 let unknown = [ErrorCode::StaleBrokerEpoch.code(), ErrorCode::BrokerIdNotRegistered.code()];

@@ -17,7 +17,7 @@ mod metadata;
 mod producer_ids;
 mod replay;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -29,12 +29,12 @@ use crate::coordinator::GroupCoordinator;
 use crate::effects::{Effects, Lane, PeerError, PeerResult, Reply, ReplyToken, RequestId};
 use crate::event::ClusterEvent;
 use crate::log::io::{IoId, IoOp, IoResult, Recovered};
-use crate::protocol::Response;
-use crate::quorum::Quorum;
+use crate::protocol::supported_versions;
+use crate::quorum::{QUORUM_STATE_KEY, Quorum};
 use crate::replica::ReplicaManager;
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
-use crate::types::{BrokerId, LogId, Offset};
+use crate::types::{BrokerId, LogId, Offset, TopicName};
 
 use connections::{ConnOutput, Connections, Place};
 use control::ControlPlane;
@@ -42,9 +42,6 @@ use forward::Forwarder;
 use groups::Groups;
 use lifecycle::Lifecycle;
 use producer_ids::ProducerIds;
-
-/// The meta key of the quorum's epoch and vote.
-const QUORUM_STATE_KEY: &str = "quorum-state";
 
 /// What a host tells its broker. One input is exactly one mutation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +96,7 @@ pub enum Output {
 }
 
 /// Who waits for the answer to a request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Origin {
     /// A connection.
     Conn(Place),
@@ -107,8 +104,8 @@ enum Origin {
     Envelope { outer: ReplyToken, version: i16, correlation_id: i32 },
     /// This broker itself, as a peer of its own.
     Loopback { lane: Lane, id: RequestId },
-    /// Nobody.
-    Nobody,
+    /// Nobody: a topic is created because a client asked for it.
+    Creating(TopicName),
 }
 
 /// Whose storage operation it was.
@@ -140,6 +137,12 @@ pub struct Broker {
     lifecycle: Lifecycle,
     forwarder: Forwarder,
     producer_ids: ProducerIds,
+    /// Who the parts were told is the controller.
+    known_controller: Option<BrokerId>,
+    /// Topics being created on the way.
+    creating: BTreeSet<TopicName>,
+    /// Set when controlled shutdown is done.
+    stopped: bool,
 }
 
 impl Broker {
@@ -149,10 +152,11 @@ impl Broker {
         let mut fx = Effects::default();
         let metadata_log = recovered.logs.remove(&LogId::METADATA).unwrap_or_default();
         let quorum_state = recovered.meta.remove(QUORUM_STATE_KEY);
-        let quorum = Quorum::open(&config, quorum_state, metadata_log, Rng::new(rng.next_u64()), now, &mut fx);
+        let quorum =
+            Quorum::open(&config, quorum_state, metadata_log, Rng::new(rng.next_u64()), now, &mut fx);
         let replicas = ReplicaManager::new(&config, recovered, now, &mut fx);
         let mut broker = Self {
-            connections: Connections::new(config.socket_request_max_bytes as usize),
+            connections: Connections::new(config.socket_request_max_bytes() as usize),
             control: ControlPlane::new(Controller::new(&config, Rng::new(rng.next_u64()))),
             groups: Groups::new(GroupCoordinator::new(&config, Rng::new(rng.next_u64()))),
             lifecycle: Lifecycle::new(rng.uuid(), now),
@@ -169,6 +173,9 @@ impl Broker {
             replicas,
             forwarder: Forwarder::default(),
             producer_ids: ProducerIds::default(),
+            known_controller: None,
+            creating: BTreeSet::new(),
+            stopped: false,
         };
         broker.settle(now);
         broker
@@ -254,10 +261,21 @@ impl Broker {
             self.replay_committed(now);
             self.drive_groups(now);
             let controller = self.quorum.leader();
+            if self.known_controller != controller {
+                self.known_controller = controller;
+                self.replicas.set_controller(now, controller, &mut self.fx);
+                self.lifecycle.controller_changed(now);
+            }
             let epoch = self.lifecycle.broker_epoch();
             self.lifecycle.tick(now, &self.config, controller, self.replayed, &mut self.fx);
             self.forwarder.tick(now, controller, &mut self.fx);
             self.producer_ids.tick(now, &self.config, controller, epoch, &mut self.fx);
+            if self.lifecycle.has_stopped() && !self.stopped {
+                self.stopped = true;
+                self.replicas.shut_down(&mut self.fx);
+                self.quorum.resign(now, &mut self.fx);
+                self.fx.event(ClusterEvent::ReadyToStop);
+            }
             if !self.carry_out(now) {
                 break;
             }
@@ -284,7 +302,8 @@ impl Broker {
             if to == self.config.node_id {
                 came_back = true;
                 let token = self.token(Origin::Loopback { lane, id });
-                self.serve_peer(now, token, request.body);
+                let version = supported_versions(request.body.key()).map_or(0, |(_, max)| max);
+                self.serve_peer(now, token, version, request.body);
             } else if let Err(error) = self.connections.send(now, request) {
                 came_back = true;
                 self.peer_answered(now, to, lane, id, Err(error));
@@ -324,7 +343,10 @@ impl Broker {
                 };
                 self.loopback.push_back((lane, id, result));
             }
-            Some(Origin::Nobody) | None => {}
+            Some(Origin::Creating(topic)) => {
+                self.creating.remove(&topic);
+            }
+            None => {}
         }
     }
 
@@ -336,13 +358,10 @@ impl Broker {
             Lane::ReplicaFetch => self.replicas.handle_response(now, id, from, result, fx),
             Lane::Forward => self.forwarder.on_response(now, id, result, fx),
             Lane::Control => {
-                let taken = self.lifecycle.on_response(now, &self.config, id, &result, fx)
+                let taken = self.lifecycle.on_response(now, &self.config, id, &result)
                     || self.producer_ids.on_response(now, id, &result, fx);
                 if !taken {
                     self.replicas.handle_response(now, id, from, result, fx);
-                }
-                if self.lifecycle.has_stopped() {
-                    self.quorum.resign(now, &mut self.fx);
                 }
             }
         }

@@ -7,7 +7,9 @@ use std::ops::Range;
 
 use crate::config::BrokerConfig;
 use crate::effects::{Effects, Lane, PeerResult, ReplyToken, RequestId};
-use crate::protocol::messages::{self, AllocateProducerIdsRequest, InitProducerIdRequest, InitProducerIdResponse};
+use crate::protocol::messages::{
+    self, AllocateProducerIdsRequest, InitProducerIdRequest, InitProducerIdResponse,
+};
 use crate::protocol::{ErrorCode, Response};
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerEpoch, BrokerId};
@@ -40,7 +42,7 @@ impl ProducerIds {
         match self.block.next() {
             Some(id) => fx.reply(token, granted(id)),
             None => {
-                self.waiting.push_back((token, now + config.request_timeout));
+                self.waiting.push_back((token, now + config.request_timeout()));
                 self.retry_at.get_or_insert(now);
             }
         }
@@ -70,7 +72,7 @@ impl ProducerIds {
         let body = AllocateProducerIdsRequest::default()
             .with_broker_id(messages::BrokerId(config.node_id.0))
             .with_broker_epoch(epoch.0);
-        self.in_flight = Some(fx.request(controller, Lane::Control, body.into(), config.request_timeout));
+        self.in_flight = Some(fx.request(controller, Lane::Control, body.into(), config.request_timeout()));
     }
 
     /// When `tick` has something to do.
@@ -80,7 +82,13 @@ impl ProducerIds {
     }
 
     /// Takes the answer to a request of ours; false when it is somebody else's.
-    pub fn on_response(&mut self, now: Instant, id: RequestId, result: &PeerResult, fx: &mut Effects) -> bool {
+    pub fn on_response(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        result: &PeerResult,
+        fx: &mut Effects,
+    ) -> bool {
         if self.in_flight != Some(id) {
             return false;
         }

@@ -23,6 +23,7 @@ use crate::types::BrokerId;
 use brokers::Session;
 pub use image::{BrokerRegistration, Changes, MetadataImage, PartitionState, Topic};
 pub use record::{MetadataRecord, Resource};
+pub use topics::check_topic_name;
 
 /// What the controller decides: records to append as one batch, the answer to send when they are committed, and what
 /// to tell the page then.

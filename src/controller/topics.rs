@@ -131,7 +131,7 @@ impl Controller {
 
     fn plan(&mut self, topic: &CreatableTopic) -> Result<Plan, Refusal> {
         let name = TopicName::from(topic.name.as_str());
-        check_name(name.as_str()).map_err(|reason| (ErrorCode::InvalidTopicException, reason))?;
+        check_topic_name(name.as_str()).map_err(|reason| (ErrorCode::InvalidTopicException, reason))?;
         if self.image.topic_id(&name).is_some() {
             return Err((ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
         }
@@ -351,7 +351,7 @@ impl Controller {
 }
 
 /// Kafka's rules for topic names.
-fn check_name(name: &str) -> Result<(), String> {
+pub fn check_topic_name(name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     match name {
         "" => Err("Topic name is invalid: it is empty.".to_owned()),

@@ -49,9 +49,21 @@ pub enum ToClient {
 #[derive(Debug)]
 enum Happening {
     /// To one incarnation of a broker; a later one never sees it.
-    ToBroker { id: BrokerId, incarnation: u64, input: Input },
-    Io { id: BrokerId, incarnation: u64, io: IoId, op: IoOp },
-    Wake { id: BrokerId, incarnation: u64 },
+    ToBroker {
+        id: BrokerId,
+        incarnation: u64,
+        input: Input,
+    },
+    Io {
+        id: BrokerId,
+        incarnation: u64,
+        io: IoId,
+        op: IoOp,
+    },
+    Wake {
+        id: BrokerId,
+        incarnation: u64,
+    },
     ToClient(ToClient),
 }
 

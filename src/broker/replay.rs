@@ -1,0 +1,113 @@
+//! Committed metadata on its way into this broker: the image, its replicas, and the group coordinator follow it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::config::TopicConfig;
+use crate::controller::{Changes, MetadataRecord, Resource};
+use crate::protocol::batch::batches;
+use crate::protocol::records::decode_records;
+use crate::replica::{LiveBroker, PartitionSpec};
+use crate::time::Instant;
+use crate::types::{LogId, Offset, PartitionIndex, TopicId, TopicPartition};
+
+use super::Broker;
+
+impl Broker {
+    /// Replays what the quorum has committed, and acts on what changed.
+    pub(super) fn replay_committed(&mut self, now: Instant) {
+        let mut changes = Changes::default();
+        let mut any = false;
+        while let Some(bytes) = self.quorum.next_committed(&mut self.fx) {
+            any = true;
+            self.replay(&bytes, &mut changes);
+        }
+        self.release_committed();
+        if any {
+            self.act_on(now, changes);
+        }
+    }
+
+    fn replay(&mut self, bytes: &Bytes, changes: &mut Changes) {
+        for (header, range) in batches(bytes).map_while(Result::ok) {
+            self.replayed = header.next_offset();
+            if header.is_control() {
+                continue;
+            }
+            // Every batch below the high watermark was checked when it was appended here.
+            let records = match decode_records(&bytes.slice(range)) {
+                Ok(records) => records,
+                Err(error) => panic!("the metadata log can't be read at {}: {error}", header.base_offset),
+            };
+            for record in records {
+                let value = record.value.unwrap_or_default();
+                match MetadataRecord::decode(&value) {
+                    Ok(decoded) => self.image.replay(&decoded, changes),
+                    Err(_) => panic!("the metadata record at {} has an unknown schema", record.offset),
+                }
+            }
+        }
+    }
+
+    fn act_on(&mut self, now: Instant, changes: Changes) {
+        if changes.brokers {
+            let live = self.live_brokers();
+            self.replicas.set_live_brokers(now, live, &mut self.fx);
+        }
+        let mut removed = Vec::new();
+        for (id, topic) in &changes.removed {
+            removed.extend(
+                topic.partitions.keys().map(|partition| LogId { topic_id: *id, partition: *partition }),
+            );
+        }
+        let changed =
+            changes.partitions.iter().filter_map(|(topic, partition)| self.spec(*topic, *partition));
+        let changed: Vec<PartitionSpec> = changed.collect();
+        let topics_changed = !removed.is_empty() || !changed.is_empty();
+        let epoch = self.lifecycle.broker_epoch();
+        self.replicas.apply(now, changed, removed, epoch, &mut self.fx);
+        if topics_changed {
+            let counts: BTreeMap<_, _> =
+                self.image.topics().map(|(_, topic)| (topic.name.clone(), topic.partitions.len())).collect();
+            self.groups.coordinator.set_topics(now, counts, &mut self.fx);
+        }
+        if let Some(epoch) = epoch
+            && self.replayed > Offset(epoch.0)
+            && self.lifecycle.caught_up(now)
+        {
+            // All topics there are have claimed their logs.
+            self.replicas.remove_strays(&mut self.fx);
+        }
+    }
+
+    fn live_brokers(&self) -> Vec<LiveBroker> {
+        self.image
+            .brokers()
+            .filter(|(_, broker)| broker.is_active())
+            .map(|(id, broker)| LiveBroker {
+                id,
+                epoch: broker.epoch,
+                host: broker.host.clone(),
+                port: broker.port,
+                rack: broker.rack.clone(),
+            })
+            .collect()
+    }
+
+    fn spec(&self, topic_id: TopicId, partition: PartitionIndex) -> Option<PartitionSpec> {
+        let topic = self.image.topic(topic_id)?;
+        let state = topic.partitions.get(&partition)?;
+        let overrides = self.image.configs(&Resource::Topic(topic.name.clone()));
+        Some(PartitionSpec {
+            tp: TopicPartition { topic: topic.name.clone(), partition },
+            topic_id,
+            leader: state.leader,
+            leader_epoch: state.leader_epoch,
+            partition_epoch: state.partition_epoch,
+            replicas: state.replicas.clone(),
+            isr: state.isr.clone(),
+            config: TopicConfig::resolve(&self.config, &overrides),
+        })
+    }
+}
