@@ -268,6 +268,8 @@ impl Partition {
             return None;
         }
         match self.log.latest_epoch() {
+            // An empty log has no epochs; whatever was written in earlier ones is not part of it.
+            None => Some((epoch, leader.epoch_start)),
             Some(latest) if latest <= epoch => Some((latest, leader.epoch_start)),
             _ => self.log.end_offset_for_epoch(epoch),
         }

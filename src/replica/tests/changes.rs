@@ -59,6 +59,21 @@ fn logs_that_parted_over_several_epochs_agree_in_the_end() {
 }
 
 #[test]
+fn a_leader_with_an_empty_log_empties_its_followers() {
+    let mut cluster = Cluster::new(2);
+    let tp = cluster.create("t", &[1, 2], 1);
+    cluster.run_for(20);
+    cluster.hold_storage(2, true);
+    cluster.produce_and_wait(1, &tp, 1, &["a"]);
+    cluster.crash(BrokerId(2));
+    cluster.start(BrokerId(2));
+    cluster.elect(&tp, Some(2), &[2]);
+    cluster.run_for(100);
+    assert_eq!(cluster.stored(1, &tp), Vec::<String>::new());
+    assert_eq!(cluster.produce_and_wait(2, &tp, -1, &["b"]), 0);
+}
+
+#[test]
 fn parked_produces_fail_when_leadership_goes() {
     let mut cluster = Cluster::new(2);
     let tp = cluster.create("t", &[1, 2], 1);

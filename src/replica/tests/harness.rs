@@ -20,6 +20,7 @@ use crate::protocol::{
     encode_response, supported_versions,
 };
 use crate::replica::{LiveBroker, PartitionSpec, ReplicaManager, ReplicaStatus};
+use crate::rng::Rng;
 use crate::sim::storage::MemoryStorage;
 use crate::time::{Duration, Instant};
 use crate::types::{
@@ -37,6 +38,16 @@ enum Happening {
     Response { to: BrokerId, from: BrokerId, id: RequestId, result: PeerResult },
     Io { node: BrokerId, life: u64, io: IoId, op: IoOp },
     Wake { node: BrokerId, life: u64 },
+    Metadata { node: BrokerId, life: u64, spec: PartitionSpec },
+}
+
+/// What keeps its order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stream {
+    Requests(BrokerId, BrokerId),
+    Responses(BrokerId, BrokerId),
+    Storage(BrokerId),
+    Metadata(BrokerId),
 }
 
 pub struct Node {
@@ -70,6 +81,9 @@ pub struct Cluster {
     /// What the controller has decided reaches the brokers by the answer only, not by the metadata log.
     pub metadata_held: bool,
     pub fetch_requests: usize,
+    /// Makes every delay random, up to five times as long; the metadata log then comes late, too.
+    pub jitter: Option<Rng>,
+    stream_ends: BTreeMap<Stream, Instant>,
     configure: fn(&mut BrokerConfig),
     cut: BTreeSet<(BrokerId, BrokerId)>,
     connections: BTreeMap<(BrokerId, BrokerId), VecDeque<Waiting>>,
@@ -77,6 +91,7 @@ pub struct Cluster {
     sequence: u64,
     tokens: u64,
     lives: u64,
+    starts: BTreeMap<BrokerId, i64>,
 }
 
 impl Cluster {
@@ -96,6 +111,8 @@ impl Cluster {
             controller_error: None,
             metadata_held: false,
             fetch_requests: 0,
+            jitter: None,
+            stream_ends: BTreeMap::new(),
             configure,
             cut: BTreeSet::new(),
             connections: BTreeMap::new(),
@@ -103,6 +120,7 @@ impl Cluster {
             sequence: 0,
             tokens: 0,
             lives: 0,
+            starts: BTreeMap::new(),
         };
         for id in 1..=brokers {
             cluster.storages.insert(BrokerId(id), MemoryStorage::default());
@@ -120,6 +138,7 @@ impl Cluster {
     /// Starts a broker on its storage and tells it all there is.
     pub fn start(&mut self, id: BrokerId) {
         self.lives += 1;
+        *self.starts.entry(id).or_default() += 1;
         let config = self.config(id);
         let mut fx = Effects::default();
         let recovered = self.storages.get_mut(&id).unwrap().recovered();
@@ -148,8 +167,9 @@ impl Cluster {
         self.tell_live_brokers();
     }
 
+    /// 100 for the first life of broker 1, 101 for its second, and so on.
     fn broker_epoch(&self, id: BrokerId) -> BrokerEpoch {
-        BrokerEpoch(i64::from(id.0) * 100)
+        BrokerEpoch(i64::from(id.0) * 100 + self.starts.get(&id).map_or(0, |starts| starts - 1))
     }
 
     fn tell_live_brokers(&mut self) {
@@ -208,10 +228,11 @@ impl Cluster {
             if self.cut.contains(&(from, to)) {
                 continue;
             }
-            self.push(HOP, Happening::Request { from, to, lane, id, body: over_the_wire(request.body) });
+            let body = over_the_wire(request.body);
+            self.send_on(Stream::Requests(from, to), HOP, Happening::Request { from, to, lane, id, body });
         }
         for (io, op) in ios {
-            self.push(STORAGE, Happening::Io { node: id, life, io, op });
+            self.send_on(Stream::Storage(id), STORAGE, Happening::Io { node: id, life, io, op });
         }
         for (token, reply) in replies {
             self.answer(id, token, reply);
@@ -239,7 +260,8 @@ impl Cluster {
             while let Some(done) = waiting_front(self.connections.get_mut(&(from, to)).unwrap()) {
                 let result = done.reply.unwrap();
                 if !self.cut.contains(&(to, from)) {
-                    self.push(HOP, Happening::Response { to: from, from: to, id: done.id, result });
+                    let response = Happening::Response { to: from, from: to, id: done.id, result };
+                    self.send_on(Stream::Responses(to, from), HOP, response);
                 }
             }
         }
@@ -248,6 +270,16 @@ impl Cluster {
     fn push(&mut self, after: Duration, happening: Happening) {
         self.sequence += 1;
         self.queue.insert((self.now + after, self.sequence), happening);
+    }
+
+    /// Like `push`, after a random time if there is jitter, and never before what the stream carried earlier.
+    fn send_on(&mut self, stream: Stream, after: Duration, happening: Happening) {
+        let Some(rng) = &mut self.jitter else { return self.push(after, happening) };
+        let after = after * rng.below(6) as u32;
+        let end = self.stream_ends.entry(stream).or_default();
+        *end = (*end).max(self.now + after);
+        let after = end.since(self.now);
+        self.push(after, happening);
     }
 
     /// One step; false when nothing happens until `until`.
@@ -276,6 +308,13 @@ impl Cluster {
                     self.with(node, |node, now| node.manager.handle_io(now, io, result, &mut node.fx));
                 }
             }
+            Happening::Metadata { node, life, spec } => {
+                if self.nodes.get(&node).is_some_and(|node| node.life == life) {
+                    self.with(node, |node, now| {
+                        node.manager.apply(now, vec![spec], Vec::new(), None, &mut node.fx);
+                    });
+                }
+            }
             Happening::Wake { node, life } => {
                 let due = self.nodes.get(&node).filter(|node| node.life == life);
                 if due.and_then(|node| node.manager.next_deadline()).is_some_and(|due| due <= at) {
@@ -289,11 +328,9 @@ impl Cluster {
     fn request(&mut self, from: BrokerId, to: BrokerId, lane: Lane, id: RequestId, body: Request) {
         match (lane, body) {
             (Lane::Control, Request::AlterPartition(request)) => {
-                let response = self.alter_partition(request);
-                self.push(
-                    HOP,
-                    Happening::Response { to: from, from: BrokerId(0), id, result: Ok(response.into()) },
-                );
+                let result = Ok(self.alter_partition(request).into());
+                let response = Happening::Response { to: from, from: BrokerId(0), id, result };
+                self.send_on(Stream::Responses(BrokerId(0), from), HOP, response);
             }
             (Lane::ReplicaFetch, Request::Fetch(request)) => {
                 self.fetch_requests += 1;
@@ -357,6 +394,11 @@ impl Cluster {
         let spec = self.specs.get(&log).unwrap().clone();
         for id in self.ids() {
             let spec = spec.clone();
+            if self.jitter.is_some() {
+                let life = self.nodes[&id].life;
+                self.send_on(Stream::Metadata(id), HOP, Happening::Metadata { node: id, life, spec });
+                continue;
+            }
             self.with(id, |node, now| {
                 node.manager.apply(now, vec![spec], Vec::new(), None, &mut node.fx);
             });

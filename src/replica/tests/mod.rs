@@ -6,3 +6,4 @@ mod harness;
 mod producing;
 mod replicating;
 mod shrinking;
+mod surviving;
