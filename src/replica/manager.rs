@@ -8,30 +8,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::effects::{Effects, PeerResult, RequestId};
 use crate::event::ClusterEvent;
-use crate::log::io::{IoError, IoId, IoOp, IoResult, Recovered};
-use crate::log::{IoOutcome, LogConfig, PartitionLog};
-use crate::protocol::{ErrorCode, messages};
+use crate::log::io::{IoId, IoOp, IoResult, Recovered};
+use crate::log::{LogConfig, PartitionLog};
 use crate::time::{Duration, Instant, Timers, earliest};
-use crate::types::{
-    BrokerEpoch, BrokerId, LeaderEpoch, LogId, METADATA_TOPIC, OFFSETS_TOPIC, Offset, PartitionEpoch,
-    PartitionIndex, TopicId, TopicName, TopicPartition, Uuid,
-};
+use crate::types::{BrokerEpoch, BrokerId, LogId, Offset, TopicId, TopicName, TopicPartition};
 
 use super::checkpoint::{self, HIGH_WATERMARK_CHECKPOINT_KEY};
+use super::directory::{Known, is_eligible, is_internal};
 use super::fetch::{DelayedFetch, ReadingFetch};
 use super::fetcher::Fetcher;
 use super::isr::IsrChanges;
 use super::list_offsets::{DelayedListOffsets, Lookup};
 use super::local::LocalReadId;
 use super::partition::{Partition, Role};
-use super::produce::{DelayedProduce, topic_name};
+use super::produce::DelayedProduce;
 use super::purgatory::Purgatory;
 use super::spec::{LiveBroker, PartitionSpec, RoleChange};
-
-/// Between two writes of the high watermark checkpoint (Kafka's `replica.high.watermark.checkpoint.interval.ms`).
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
-/// Between two attempts to bring a failed storage back.
-const STORAGE_RETRY: Duration = Duration::from_secs(1);
+use super::storage::Unclaimed;
 
 /// What the manager does by the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,23 +52,6 @@ pub(super) enum IoFor {
     Checkpoint,
 }
 
-/// A log that storage held and no topic has claimed yet.
-#[derive(Debug)]
-struct Unclaimed {
-    log: PartitionLog,
-    incarnation: u64,
-    writes_in_flight: usize,
-}
-
-/// What is known of a partition, hosted here or not.
-#[derive(Debug, Clone)]
-struct Known {
-    tp: TopicPartition,
-    leader: Option<BrokerId>,
-    leader_epoch: LeaderEpoch,
-    partition_epoch: PartitionEpoch,
-}
-
 /// The replicas of one broker (Kafka's `ReplicaManager`).
 #[derive(Debug)]
 pub struct ReplicaManager {
@@ -84,11 +60,11 @@ pub struct ReplicaManager {
     pub(super) broker_epoch: Option<BrokerEpoch>,
     pub(super) controller: Option<BrokerId>,
     /// None until told: then every broker counts as alive.
-    live: Option<BTreeMap<BrokerId, LiveBroker>>,
+    pub(super) live: Option<BTreeMap<BrokerId, LiveBroker>>,
     pub(super) partitions: BTreeMap<LogId, Partition>,
-    known: BTreeMap<LogId, Known>,
-    topics: BTreeMap<TopicName, TopicId>,
-    unclaimed: BTreeMap<LogId, Unclaimed>,
+    pub(super) known: BTreeMap<LogId, Known>,
+    pub(super) topics: BTreeMap<TopicName, TopicId>,
+    pub(super) unclaimed: BTreeMap<LogId, Unclaimed>,
     next_incarnation: u64,
     pub(super) produces: Purgatory<DelayedProduce>,
     pub(super) fetches: Purgatory<DelayedFetch>,
@@ -105,12 +81,12 @@ pub struct ReplicaManager {
     pub(super) ios: BTreeMap<IoId, IoFor>,
     /// Partitions changed in this turn.
     pub(super) touched: BTreeSet<LogId>,
-    progress: BTreeMap<LogId, Offset>,
+    pub(super) progress: BTreeMap<LogId, Offset>,
     role_changes: Vec<RoleChange>,
     pub(super) chores: Timers<Chore>,
     /// High watermarks as last written, or of logs not claimed yet.
-    checkpointed: BTreeMap<LogId, Offset>,
-    checkpoint_due: bool,
+    pub(super) checkpointed: BTreeMap<LogId, Offset>,
+    pub(super) checkpoint_due: bool,
 }
 
 impl ReplicaManager {
@@ -406,185 +382,6 @@ impl ReplicaManager {
         }
     }
 
-    fn know(&mut self, spec: &PartitionSpec) {
-        let known = Known {
-            tp: spec.tp.clone(),
-            leader: spec.leader,
-            leader_epoch: spec.leader_epoch,
-            partition_epoch: spec.partition_epoch,
-        };
-        let id = spec.log_id();
-        if self.known.get(&id).is_none_or(|old| old.partition_epoch <= known.partition_epoch) {
-            self.known.insert(id, known);
-        }
-        self.topics.insert(spec.tp.topic.clone(), spec.topic_id);
-    }
-
-    fn forget(&mut self, log: LogId) {
-        self.known.remove(&log);
-        if !self.knows_topic(log.topic_id) {
-            self.topics.retain(|_, id| *id != log.topic_id);
-        }
-    }
-
-    fn knows_topic(&self, topic_id: TopicId) -> bool {
-        let first = LogId { topic_id, partition: PartitionIndex(i32::MIN) };
-        self.known.range(first..).next().is_some_and(|(log, _)| log.topic_id == topic_id)
-    }
-
-    /// The partition that a request names, by topic id or by name.
-    pub(super) fn resolve(
-        &self,
-        by_id: bool,
-        name: &messages::TopicName,
-        topic_id: Uuid,
-        partition: i32,
-    ) -> Result<LogId, ErrorCode> {
-        let partition = PartitionIndex(partition);
-        let topic_id = if by_id {
-            let topic_id = TopicId(topic_id);
-            self.knows_topic(topic_id).then_some(topic_id).ok_or(ErrorCode::UnknownTopicId)?
-        } else {
-            let topic_id = self.topics.get(&topic_name(name)).copied();
-            topic_id.ok_or(ErrorCode::UnknownTopicOrPartition)?
-        };
-        let log = LogId { topic_id, partition };
-        if self.known.contains_key(&log) { Ok(log) } else { Err(ErrorCode::UnknownTopicOrPartition) }
-    }
-
-    /// A partition's log, by name.
-    pub(super) fn log_id(&self, tp: &TopicPartition) -> Option<LogId> {
-        let topic_id = *self.topics.get(&tp.topic)?;
-        Some(LogId { topic_id, partition: tp.partition })
-    }
-
-    /// A log's topic.
-    pub(super) fn topic_of(&self, log: LogId) -> Option<&TopicName> {
-        self.known.get(&log).map(|known| &known.tp.topic)
-    }
-
-    /// Who leads a partition, and in which epoch, as far as known.
-    pub(super) fn known_leader(&self, log: LogId) -> Option<(BrokerId, LeaderEpoch)> {
-        let known = self.known.get(&log)?;
-        Some((known.leader?, known.leader_epoch))
-    }
-
-    /// Where clients find a broker.
-    pub(super) fn endpoint(&self, broker: BrokerId) -> Option<&LiveBroker> {
-        self.live.as_ref()?.get(&broker)
-    }
-
-    /// True when the broker has registered anew since the fetch that names this epoch was made.
-    pub(super) fn is_stale(&self, broker: BrokerId, epoch: Option<BrokerEpoch>) -> bool {
-        self.endpoint(broker).zip(epoch).is_some_and(|(live, epoch)| epoch < live.epoch)
-    }
-
-    /// Partitions that this broker leads.
-    pub(super) fn led(&self) -> Vec<LogId> {
-        let leading = self.partitions.values().filter(|partition| partition.leading().is_some());
-        leading.map(|partition| partition.id).collect()
-    }
-
-    // --- storage ---
-
-    /// Submits what a partition's log has queued.
-    pub(super) fn submit_log_io(&mut self, log: LogId, fx: &mut Effects) {
-        let Some(partition) = self.partitions.get_mut(&log) else { return };
-        for op in partition.log.take_io() {
-            partition.writes_in_flight += 1;
-            let incarnation = partition.incarnation;
-            self.ios.insert(fx.submit(op), IoFor::Log { log, incarnation });
-        }
-    }
-
-    fn log_io_done(
-        &mut self,
-        now: Instant,
-        log: LogId,
-        incarnation: u64,
-        result: &IoResult,
-        fx: &mut Effects,
-    ) {
-        if let Some(stray) = self.unclaimed.get_mut(&log).filter(|stray| stray.incarnation == incarnation) {
-            stray.writes_in_flight -= 1;
-            let outcome = stray.log.io_done(result);
-            for op in stray.log.take_io() {
-                stray.writes_in_flight += 1;
-                self.ios.insert(fx.submit(op), IoFor::Log { log, incarnation });
-            }
-            if let IoOutcome::Failed { error, .. } = outcome {
-                fx.event(ClusterEvent::StorageFailed { reason: reason_of(error) });
-                self.chores.set(Chore::RetryStorage, now + STORAGE_RETRY);
-            }
-            return;
-        }
-        let partition = self.partitions.get_mut(&log);
-        let Some(partition) = partition.filter(|partition| partition.incarnation == incarnation) else {
-            // A deleted log's.
-            return;
-        };
-        partition.writes_in_flight -= 1;
-        let failed_before = partition.log.storage_failed();
-        let end_before = partition.log.log_end_offset();
-        let outcome = partition.log.io_done(result);
-        if partition.log.log_end_offset() < end_before {
-            partition.log_cut();
-        }
-        if let IoOutcome::Failed { error, .. } = outcome {
-            if !failed_before {
-                fx.event(ClusterEvent::StorageFailed { reason: reason_of(error) });
-            }
-            if self.chores.deadline(&Chore::RetryStorage).is_none() {
-                self.chores.set(Chore::RetryStorage, now + STORAGE_RETRY);
-            }
-        }
-        self.submit_log_io(log, fx);
-        self.touched.insert(log);
-        self.fetch_due = true;
-    }
-
-    fn retry_storage(&mut self, now: Instant, fx: &mut Effects) {
-        let mut failed = false;
-        for stray in self.unclaimed.values_mut().filter(|stray| stray.log.storage_failed()) {
-            failed = true;
-            stray.log.retry_storage();
-            for op in stray.log.take_io() {
-                stray.writes_in_flight += 1;
-                let io_for = IoFor::Log { log: stray.log.id(), incarnation: stray.incarnation };
-                self.ios.insert(fx.submit(op), io_for);
-            }
-        }
-        let logs: Vec<LogId> =
-            self.partitions.values().filter(|p| p.log.storage_failed()).map(|p| p.id).collect();
-        for log in logs {
-            failed = true;
-            if let Some(partition) = self.partitions.get_mut(&log) {
-                partition.log.retry_storage();
-            }
-            self.submit_log_io(log, fx);
-        }
-        if failed {
-            self.chores.set(Chore::RetryStorage, now + STORAGE_RETRY);
-        }
-    }
-
-    fn checkpoint_soon(&mut self, now: Instant) {
-        if self.chores.deadline(&Chore::Checkpoint).is_none() {
-            self.chores.set(Chore::Checkpoint, now + CHECKPOINT_INTERVAL);
-        }
-    }
-
-    fn write_checkpoint(&mut self, fx: &mut Effects) {
-        self.chores.cancel(&Chore::Checkpoint);
-        self.checkpoint_due = false;
-        for partition in self.partitions.values() {
-            self.checkpointed.insert(partition.id, partition.high_watermark);
-        }
-        let key = HIGH_WATERMARK_CHECKPOINT_KEY.to_owned();
-        let value = checkpoint::encode(&self.checkpointed);
-        self.ios.insert(fx.submit(IoOp::WriteMeta { key, value }), IoFor::Checkpoint);
-    }
-
     // --- the end of a turn ---
 
     /// What every entry point ends in.
@@ -618,28 +415,9 @@ impl ReplicaManager {
         }
     }
 
-    /// True when the broker may join an ISR (KIP-841, KIP-903).
-    pub(super) fn is_eligible(&self, broker: BrokerId, epoch: Option<BrokerEpoch>) -> bool {
-        is_eligible(self.live.as_ref(), broker, epoch)
-    }
-
     pub(super) fn isr_check_interval(&self) -> Duration {
         self.config.replica_lag_time_max() / 2
     }
-}
-
-fn is_eligible(
-    live: Option<&BTreeMap<BrokerId, LiveBroker>>,
-    broker: BrokerId,
-    epoch: Option<BrokerEpoch>,
-) -> bool {
-    let Some(live) = live else { return true };
-    live.get(&broker).is_some_and(|live| epoch.is_none_or(|epoch| epoch == live.epoch))
-}
-
-/// True for topics that only brokers write.
-pub(super) fn is_internal(topic: &TopicName) -> bool {
-    [METADATA_TOPIC, OFFSETS_TOPIC, "__transaction_state", "__share_group_state"].contains(&topic.as_str())
 }
 
 fn log_config(topic: &TopicConfig) -> LogConfig {
@@ -649,13 +427,5 @@ fn log_config(topic: &TopicConfig) -> LogConfig {
         max_message_bytes: topic.max_message_bytes,
         log_append_time: topic.log_append_time,
         ..LogConfig::default()
-    }
-}
-
-fn reason_of(error: IoError) -> String {
-    match error {
-        IoError::QuotaExceeded => "the storage quota is used up".to_owned(),
-        IoError::Poisoned => "an earlier write failed".to_owned(),
-        IoError::Other(reason) => reason,
     }
 }

@@ -4,11 +4,13 @@
 //! - `manager`: all replicas of the broker; `produce`, `fetch`, `list_offsets`, `local` are its request handlers.
 //! - `fetcher`, `follow`: the follower's side.
 //! - `isr`, `isr_checks`: ISR changes through the controller.
-//! - `purgatory`: what waits. `checkpoint`: the high watermarks as stored.
+//! - `purgatory`: what waits. `directory`: partitions and brokers of the cluster, as known here.
+//! - `storage`: the logs' operations. `checkpoint`: the high watermarks as stored.
 //!
 //! Sans-IO: requests, answers, completed storage operations and time come in; `Effects` go out.
 
 mod checkpoint;
+mod directory;
 mod fetch;
 mod fetcher;
 mod follow;
@@ -22,6 +24,7 @@ mod partition;
 mod produce;
 mod purgatory;
 mod spec;
+mod storage;
 #[cfg(test)]
 mod tests;
 

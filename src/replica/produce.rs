@@ -27,7 +27,8 @@ use crate::protocol::{ErrorCode, StrBytes};
 use crate::time::{Duration, Instant};
 use crate::types::{LeaderEpoch, LogId, Offset, TopicName, TopicPartition};
 
-use super::manager::{ReplicaManager, is_internal};
+use super::directory::is_internal;
+use super::manager::ReplicaManager;
 use super::partition::{AppendRefusal, Partition};
 
 /// The first version that names the current leader beside an error.

@@ -80,6 +80,8 @@ pub struct Cluster {
     pub controller_error: Option<ErrorCode>,
     /// What the controller has decided reaches the brokers by the answer only, not by the metadata log.
     pub metadata_held: bool,
+    /// The controller's answers get lost.
+    pub answers_lost: bool,
     pub fetch_requests: usize,
     /// Makes every delay random, up to five times as long; the metadata log then comes late, too.
     pub jitter: Option<Rng>,
@@ -110,6 +112,7 @@ impl Cluster {
             alter_partitions: Vec::new(),
             controller_error: None,
             metadata_held: false,
+            answers_lost: false,
             fetch_requests: 0,
             jitter: None,
             stream_ends: BTreeMap::new(),
@@ -330,7 +333,9 @@ impl Cluster {
             (Lane::Control, Request::AlterPartition(request)) => {
                 let result = Ok(self.alter_partition(request).into());
                 let response = Happening::Response { to: from, from: BrokerId(0), id, result };
-                self.send_on(Stream::Responses(BrokerId(0), from), HOP, response);
+                if !self.answers_lost {
+                    self.send_on(Stream::Responses(BrokerId(0), from), HOP, response);
+                }
             }
             (Lane::ReplicaFetch, Request::Fetch(request)) => {
                 self.fetch_requests += 1;

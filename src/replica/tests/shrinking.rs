@@ -115,6 +115,22 @@ fn while_an_expansion_is_undecided_the_high_watermark_waits_for_the_newcomer_and
 }
 
 #[test]
+fn a_newcomer_whose_place_in_the_isr_is_uncertain_is_waited_for_as_if_it_had_it() {
+    let mut cluster = Cluster::new(2);
+    let tp = cluster.create("t", &[1, 2], 1);
+    cluster.answers_lost = true;
+    cluster.metadata_held = true;
+    cluster.elect(&tp, Some(1), &[1]);
+    cluster.run_for(50);
+    assert_eq!(isr(&cluster, &tp), [1]);
+    assert_eq!(cluster.specs[&log_of(&tp)].isr.len(), 2, "the controller has decided");
+    cluster.set_cut(1, 2, true);
+    let token = cluster.send(1, 9, produce_request(&tp, -1, 60_000, batch_of(&["a"])));
+    cluster.run_for(20_000);
+    assert_eq!((cluster.produced(token), cluster.status(1, &tp).high_watermark), (None, Offset(0)));
+}
+
+#[test]
 fn an_isr_change_holds_from_the_controllers_answer_on() {
     let mut cluster = Cluster::new(2);
     let tp = cluster.create("t", &[1, 2], 1);
