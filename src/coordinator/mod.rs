@@ -345,7 +345,8 @@ impl GroupCoordinator {
         self.on_shard(now, partition, fx, |shard, turn| shard.committed(turn, high_watermark));
     }
 
-    /// Storage lost what was appended at and after `from`, in an unchanged epoch: those writes have failed.
+    /// Storage lost what was appended at and after `from`, in an unchanged epoch: those writes have failed. (Without this
+    /// call they do when the next write is appended in their place, or time out.)
     pub fn lost(
         &mut self,
         now: Instant,
@@ -458,10 +459,11 @@ impl Core {
             }
         }
         *waiting = waiting.saturating_sub(1);
-        if *waiting == 0 {
-            if let Some(Gather::Delete { results, .. }) = self.gathers.remove(&token) {
-                fx.reply(token, DeleteGroupsResponse::default().with_results(results));
-            }
+        if *waiting > 0 {
+            return;
+        }
+        if let Some(Gather::Delete { results, .. }) = self.gathers.remove(&token) {
+            fx.reply(token, DeleteGroupsResponse::default().with_results(results));
         }
     }
 }

@@ -225,15 +225,12 @@ impl GroupCoordinator {
                     self.core.gathered_fetch(token, slot, part, fx);
                 }
                 Ok(partition) => self.on_shard(now, partition, fx, |shard, turn| {
-                    let mut read = StableRead { token, slot, request };
                     if require_stable {
-                        match shard.read_later(read) {
-                            Ok(()) => return,
-                            Err(now) => read = now,
-                        }
+                        shard.read_stable(turn, StableRead { token, slot, request });
+                    } else {
+                        let part = shard.fetch(&request);
+                        turn.core.gathered_fetch(token, slot, part, turn.fx);
                     }
-                    let part = shard.fetch(&read.request);
-                    turn.core.gathered_fetch(token, slot, part, turn.fx);
                 }),
             }
         }

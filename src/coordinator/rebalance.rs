@@ -79,16 +79,16 @@ impl ClassicGroup {
         if self.state() != State::PreparingRebalance {
             return;
         }
-        if let Some(InitialDelay { delay, remaining }) = self.initial_delay {
-            if self.new_member_added && !remaining.is_zero() {
+        match self.initial_delay {
+            Some(InitialDelay { delay, remaining }) if self.new_member_added && !remaining.is_zero() => {
                 self.new_member_added = false;
                 let next = turn.core.settings.initial_rebalance_delay.min(remaining);
                 let remaining = remaining.saturating_sub(delay);
                 self.initial_delay = Some(InitialDelay { delay: next, remaining });
-                return self.set_join_timer(turn, next);
+                self.set_join_timer(turn, next);
             }
+            _ => self.complete_join(turn),
         }
-        self.complete_join(turn);
     }
 
     /// The join phase is over: the next generation is made of who joined, and of static members.

@@ -206,9 +206,14 @@ impl Shard {
     pub(super) fn appended(&mut self, turn: &mut Turn<'_>, id: WriteId, result: Result<Offset, ErrorCode>) {
         match result {
             Ok(end) => {
-                if let Some(write) = self.pending.iter_mut().find(|write| write.id == id) {
-                    write.end = Some(end);
-                }
+                let Some(write) = self.pending.iter_mut().find(|write| write.id == id) else { return };
+                write.end = Some(end);
+                // The coordinator is its partition's only writer. An earlier write that ends after this one's beginning
+                // was cut off when storage failed.
+                let base = end.plus(-(write.records.len() as i64));
+                let overwritten =
+                    |write: &InFlight| write.id != id && write.end.is_some_and(|end| end > base);
+                self.fail(turn, ErrorCode::KafkaStorageError, overwritten);
             }
             Err(error) => self.fail(turn, error, |write| write.id == id),
         }
@@ -291,14 +296,11 @@ impl Shard {
         turn.drafts.clear();
     }
 
-    /// Lets a read wait until all writes so far have ended. False when there are none.
-    pub(super) fn read_later(&mut self, read: StableRead) -> Result<(), StableRead> {
+    /// Answers a read once all writes so far have ended: at once when there are none.
+    pub(super) fn read_stable(&mut self, turn: &mut Turn<'_>, read: StableRead) {
         match self.pending.back_mut() {
-            Some(write) => {
-                write.reads.push(read);
-                Ok(())
-            }
-            None => Err(read),
+            Some(write) => write.reads.push(read),
+            None => self.answer_reads(turn, vec![read], None),
         }
     }
 
