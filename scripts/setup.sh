@@ -126,10 +126,11 @@ browsers() {
     find_browsers
     [ -n "$CHROMIUM" ] && [ -n "$CHROMEDRIVER" ] && [ -n "$FIREFOX" ] || die "still missing after the installation, of:$missing"
   fi
-  [ -n "$GECKODRIVER" ] || geckodriver
 }
 
-geckodriver() {
+# Not named after the tool: `command -v` would find the function.
+firefox_driver() {
+  [ -z "$GECKODRIVER" ] || return 0
   local cpu os
   cpu=$(uname -m)
   case $(uname -s)-$cpu in
@@ -147,11 +148,13 @@ case ${1-} in
   build | test) ;;
   *) die "usage: scripts/setup.sh build|test" ;;
 esac
+# What may end with a request to the user comes before what takes minutes.
 node_and_cargo
 wasm_target
-npm_packages
-build_tools
 if [ "$1" = test ]; then
   rust_components
   browsers
 fi
+npm_packages
+build_tools
+if [ "$1" = test ]; then firefox_driver; fi
