@@ -7,6 +7,7 @@ mod api;
 pub mod batch;
 pub mod compact;
 pub mod compression;
+pub mod consumer_protocol;
 pub mod control;
 pub mod error;
 pub mod frame;

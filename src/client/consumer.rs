@@ -1,0 +1,436 @@
+//! The consumer: a member of a group (or a reader of partitions it was given), its positions, and the batches on their way
+//! to the host. Of a partition one batch at a time is with the host, so order holds; partitions are independent.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::protocol::Response;
+use crate::protocol::records::Record;
+use crate::time::{Duration, Instant, earliest};
+use crate::types::{BrokerId, Generation, TopicName};
+
+use super::assignor::Assignor;
+use super::membership::Membership;
+use super::net::{Net, Tag};
+use super::{
+    CallId, Client, ClientError, ClientInput, ClientOptions, ClientOutput, FailureKind, NetError, Outbox,
+    not_before,
+};
+
+/// How a consumer behaves.
+#[derive(Debug, Clone)]
+pub struct ConsumerOptions {
+    /// What every client needs.
+    pub client: ClientOptions,
+    /// The group; none reads without one, and commits nothing.
+    pub group_id: Option<String>,
+    /// Strategies this member can live with, best first.
+    pub assignors: Vec<Assignor>,
+    /// A member silent this long is out.
+    pub session_timeout: Duration,
+    /// A batch with the host longer than this takes the member out of the group.
+    pub max_poll_interval: Duration,
+    /// Between two heartbeats.
+    pub heartbeat_interval: Duration,
+    /// Processed offsets are committed at most this often; none leaves commits to the host.
+    pub auto_commit: Option<Duration>,
+    /// One fetch brings at most this much, in bytes.
+    pub fetch_bytes: i32,
+    /// One fetch brings at most this much of one partition, in bytes.
+    pub partition_bytes: i32,
+    /// A fetch waits this long at the broker for something new.
+    pub fetch_wait: Duration,
+}
+
+/// What a consumer can be asked.
+#[derive(Debug, Clone)]
+pub enum ConsumerCall {
+    /// Read these topics, from the start (or the end) where the group has committed nothing.
+    Subscribe {
+        /// The topics.
+        topics: Vec<TopicName>,
+        /// From the first offset kept; else from the end.
+        from_beginning: bool,
+    },
+    /// Begin: join the group.
+    Start,
+    /// Give the next batches, of different partitions; answered empty after `wait`.
+    Poll {
+        /// At most so many.
+        batches_max: usize,
+        /// At most this long.
+        wait: Duration,
+    },
+    /// The host is done with a partition's batch, up to this offset (exclusive).
+    Processed {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: i32,
+        /// The next offset to read; a lower one than the batch's end reads the rest again.
+        next: i64,
+    },
+    /// Commit these: the next offset to read of each.
+    Commit(Vec<(TopicName, i32, i64, Option<String>)>),
+    /// Read on from here.
+    Seek {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: i32,
+        /// The next offset.
+        offset: i64,
+    },
+    /// Hand out nothing of these until resumed; no partitions means all of the topic.
+    Pause(Vec<(TopicName, Vec<i32>)>),
+    /// Hand out again.
+    Resume(Vec<(TopicName, Vec<i32>)>),
+    /// Commit, leave the group, close.
+    Close,
+}
+
+/// What a consumer answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConsumerReply {
+    /// Done.
+    Done,
+    /// Batches.
+    Batches(Vec<FetchedBatch>),
+}
+
+/// Records of one partition, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FetchedBatch {
+    /// The topic.
+    pub topic: TopicName,
+    /// The partition.
+    pub partition: i32,
+    /// The partition's high watermark at the fetch.
+    pub high_watermark: i64,
+    /// At least one.
+    pub records: Vec<Record>,
+}
+
+/// What a consumer tells unasked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConsumerEvent {
+    /// A rebalance is over.
+    Assigned {
+        /// The generation.
+        generation: Generation,
+        /// This member.
+        member_id: String,
+        /// The member that shared the partitions out.
+        leader_id: String,
+        /// The strategy.
+        protocol: String,
+        /// This member's share.
+        partitions: BTreeMap<TopicName, Vec<i32>>,
+    },
+    /// A rebalance begins: what is not committed will be read again, perhaps by another member.
+    Revoked,
+    /// This member was put out of the group; others may have its partitions already.
+    Lost,
+    /// It can't go on; the host must give it up.
+    Crashed(ClientError),
+}
+
+pub(super) type Place = (TopicName, i32);
+
+/// One partition being read.
+#[derive(Debug, Default)]
+pub(super) struct Position {
+    /// The next offset to fetch; none until known.
+    pub(super) fetch_at: Option<i64>,
+    /// Processed up to here.
+    pub(super) processed: Option<i64>,
+    /// Committed up to here.
+    pub(super) committed: Option<i64>,
+    pub(super) buffer: VecDeque<FetchedBatch>,
+    /// When the batch that is with the host was handed out.
+    pub(super) busy_since: Option<Instant>,
+    pub(super) paused: bool,
+    /// Not before, after an error.
+    pub(super) not_before: Option<Instant>,
+    /// Raised by a seek: answers to earlier fetches are dropped.
+    pub(super) seeks: u64,
+}
+
+/// See the module's head.
+pub struct Consumer {
+    pub(super) options: ConsumerOptions,
+    now: Instant,
+    pub(super) net: Net,
+    pub(super) out: Outbox<ConsumerReply, ConsumerEvent>,
+    pub(super) topics: BTreeMap<TopicName, bool>,
+    pub(super) membership: Membership,
+    pub(super) positions: BTreeMap<Place, Position>,
+    /// One fetch per leader.
+    pub(super) fetches: BTreeMap<BrokerId, super::fetcher::Fetching>,
+    /// Look-ups of start and end offsets.
+    pub(super) lookups: BTreeMap<Tag, Vec<(Place, u64)>>,
+    pub(super) lookup_at: Option<Instant>,
+    pub(super) started: bool,
+    poll: Option<(CallId, usize, Instant)>,
+    /// Paused, also before it is assigned.
+    paused: BTreeSet<(TopicName, Option<i32>)>,
+    pub(super) closing: Option<(CallId, Instant)>,
+    closed: bool,
+}
+
+impl Client for Consumer {
+    type Call = ConsumerCall;
+    type Reply = ConsumerReply;
+    type Event = ConsumerEvent;
+
+    fn handle(&mut self, now: Instant, input: ClientInput<ConsumerCall>) {
+        self.now = now;
+        match input {
+            ClientInput::Call(id, call) => self.call(now, id, call),
+            ClientInput::Opened(conn) => self.net.opened(now, conn),
+            ClientInput::Closed(conn) => self.net.closed(now, conn),
+            ClientInput::Bytes(conn, bytes) => self.net.received(now, conn, bytes),
+            ClientInput::Tick => {}
+        }
+        self.turn(now);
+    }
+
+    fn poll_output(&mut self) -> ClientOutput<ConsumerReply, ConsumerEvent> {
+        self.out
+            .pop(&mut self.net)
+            .unwrap_or_else(|| ClientOutput::Wait(not_before(self.now, self.next_deadline())))
+    }
+}
+
+impl Consumer {
+    /// A consumer that is not in its group yet.
+    pub fn new(options: ConsumerOptions) -> Self {
+        let client = options.client.clone();
+        Self {
+            net: Net::new(client.client_id, client.bootstrap, client.request_timeout),
+            options,
+            now: Instant::default(),
+            out: Outbox::default(),
+            topics: BTreeMap::new(),
+            membership: Membership::default(),
+            positions: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            lookup_at: None,
+            started: false,
+            poll: None,
+            paused: BTreeSet::new(),
+            closing: None,
+            closed: false,
+        }
+    }
+
+    fn call(&mut self, now: Instant, id: CallId, call: ConsumerCall) {
+        if self.closed || self.closing.is_some() {
+            return match call {
+                // Said twice, done once; and what was with the host may come back late.
+                ConsumerCall::Processed { topic, partition, next } if !self.closed => {
+                    self.processed(&(topic, partition), next);
+                    self.out.reply(id, Ok(ConsumerReply::Done));
+                }
+                _ => {
+                    let error = ClientError::new(FailureKind::Closed, "The consumer is closed.");
+                    self.out.reply(id, Err(error));
+                }
+            };
+        }
+        match call {
+            ConsumerCall::Subscribe { topics, from_beginning } => {
+                for topic in topics {
+                    self.net.want_topic(now, &topic);
+                    self.topics.insert(topic, from_beginning);
+                }
+                if self.started {
+                    self.rejoin(now);
+                }
+            }
+            ConsumerCall::Start => {
+                self.started = true;
+                match self.options.group_id {
+                    Some(_) => self.rejoin(now),
+                    None => self.assign_all(now),
+                }
+            }
+            ConsumerCall::Poll { batches_max, wait } => {
+                if let Some((earlier, ..)) = self.poll.replace((id, batches_max.max(1), now + wait)) {
+                    self.out.reply(earlier, Ok(ConsumerReply::Batches(Vec::new())));
+                }
+                return;
+            }
+            ConsumerCall::Processed { topic, partition, next } => self.processed(&(topic, partition), next),
+            ConsumerCall::Commit(offsets) => return self.commit_for(now, id, offsets),
+            ConsumerCall::Seek { topic, partition, offset } => {
+                if let Some(position) = self.positions.get_mut(&(topic, partition)) {
+                    position.buffer.clear();
+                    position.fetch_at = Some(offset);
+                    position.processed = None;
+                    position.seeks += 1;
+                }
+            }
+            ConsumerCall::Pause(topics) => self.set_paused(topics, true),
+            ConsumerCall::Resume(topics) => self.set_paused(topics, false),
+            ConsumerCall::Close => {
+                self.closing =
+                    Some((id, now + self.options.client.request_timeout.min(Duration::from_secs(5))));
+                if let Some((poll, ..)) = self.poll.take() {
+                    self.out.reply(poll, Ok(ConsumerReply::Batches(Vec::new())));
+                }
+                return;
+            }
+        }
+        self.out.reply(id, Ok(ConsumerReply::Done));
+    }
+
+    fn processed(&mut self, place: &Place, next: i64) {
+        let Some(position) = self.positions.get_mut(place) else { return };
+        if position.busy_since.take().is_none() {
+            return;
+        }
+        let expected = position
+            .buffer
+            .front()
+            .map_or(position.fetch_at, |batch| batch.records.first().map(|record| record.offset.0));
+        if expected.is_none_or(|expected| next < expected)
+            && position.processed.is_none_or(|done| next >= done)
+        {
+            // Not all of it: read the rest again.
+            position.buffer.clear();
+            position.fetch_at = Some(next);
+            position.seeks += 1;
+        }
+        position.processed = Some(next);
+    }
+
+    fn set_paused(&mut self, topics: Vec<(TopicName, Vec<i32>)>, paused: bool) {
+        for (topic, partitions) in topics {
+            let names: Vec<Option<i32>> = match partitions.is_empty() {
+                true => vec![None],
+                false => partitions.into_iter().map(Some).collect(),
+            };
+            for name in names {
+                match paused {
+                    true => self.paused.insert((topic.clone(), name)),
+                    false => self.paused.remove(&(topic.clone(), name)),
+                };
+            }
+        }
+        let paused = &self.paused;
+        for ((topic, partition), position) in &mut self.positions {
+            position.paused = paused.contains(&(topic.clone(), None))
+                || paused.contains(&(topic.clone(), Some(*partition)));
+        }
+    }
+
+    /// These partitions, and no others, from now on.
+    pub(super) fn take_over(&mut self, places: impl Iterator<Item = Place>) {
+        self.positions.clear();
+        for (topic, partition) in places {
+            let paused = self.paused.contains(&(topic.clone(), None))
+                || self.paused.contains(&(topic.clone(), Some(partition)));
+            let position = Position { paused, ..Position::default() };
+            self.positions.insert((topic, partition), position);
+        }
+    }
+
+    /// Without a group: every partition of the topics, once they are known.
+    fn assign_all(&mut self, now: Instant) {
+        let known = self.topics.keys().all(|topic| {
+            self.net.topic(topic).is_some_and(|meta| meta.error.is_none() && !meta.partitions.is_empty())
+        });
+        if !known {
+            self.net.refresh_soon(now);
+            return;
+        }
+        let places: Vec<Place> = self
+            .topics
+            .keys()
+            .flat_map(|topic| {
+                let meta = self.net.topic(topic);
+                let partitions = meta.map(|meta| meta.partitions.keys().copied().collect::<Vec<_>>());
+                partitions.unwrap_or_default().into_iter().map(|partition| (topic.clone(), partition))
+            })
+            .collect();
+        self.take_over(places.into_iter());
+        self.lookup_at = Some(now);
+    }
+
+    fn turn(&mut self, now: Instant) {
+        if self.closed {
+            return;
+        }
+        self.net.tick(now);
+        while let Some((tag, result)) = self.net.pop_result(now) {
+            self.on_result(now, tag, result);
+        }
+        if self.started && self.options.group_id.is_none() && self.positions.is_empty() {
+            self.assign_all(now);
+        }
+        self.drive_membership(now);
+        self.look_up_offsets(now);
+        if self.closing.is_none() {
+            self.fetch(now);
+        }
+        self.answer_poll(now);
+        self.close_if_left(now);
+    }
+
+    fn on_result(&mut self, now: Instant, tag: Tag, result: Result<Response, NetError>) {
+        if self.fetches.values().any(|fetching| fetching.tag == tag) {
+            self.on_fetched(now, tag, result);
+        } else if let Some(places) = self.lookups.remove(&tag) {
+            self.on_looked_up(now, places, result);
+        } else {
+            self.on_member_result(now, tag, result);
+        }
+    }
+
+    fn answer_poll(&mut self, now: Instant) {
+        let Some((id, batches_max, deadline)) = self.poll else { return };
+        let mut batches = Vec::new();
+        if self.membership.hands_out() || self.options.group_id.is_none() {
+            for position in self.positions.values_mut() {
+                if batches.len() == batches_max {
+                    break;
+                }
+                if !position.paused
+                    && position.busy_since.is_none()
+                    && let Some(batch) = position.buffer.pop_front()
+                {
+                    position.busy_since = Some(now);
+                    batches.push(batch);
+                }
+            }
+        }
+        if !batches.is_empty() || deadline <= now {
+            self.poll = None;
+            self.out.reply(id, Ok(ConsumerReply::Batches(batches)));
+        }
+    }
+
+    fn close_if_left(&mut self, now: Instant) {
+        let Some((id, deadline)) = self.closing else { return };
+        if self.leave(now) || deadline <= now {
+            self.closing = None;
+            self.closed = true;
+            self.net.close();
+            self.fail_commits();
+            self.out.reply(id, Ok(ConsumerReply::Done));
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        if self.closed {
+            return None;
+        }
+        let errors = self.positions.values().filter_map(|position| position.not_before).min();
+        let poll = self.poll.map(|(_, _, deadline)| deadline);
+        let closing = self.closing.map(|(_, deadline)| deadline);
+        [self.net.next_deadline(), self.member_deadline(), self.lookup_at, errors, poll, closing]
+            .into_iter()
+            .fold(None, earliest)
+    }
+}

@@ -1,0 +1,264 @@
+//! Fetching: one request per leader with all its partitions that have room, positions looked up where there is none.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::protocol::batch::{BatchError, batches};
+use crate::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use crate::protocol::messages::fetch_response::PartitionData;
+use crate::protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use crate::protocol::messages::{self, FetchRequest, ListOffsetsRequest};
+use crate::protocol::records::{Record, decode_records};
+use crate::protocol::{ErrorCode, Response};
+use crate::time::{Duration, Instant};
+use crate::types::{BrokerId, TopicName};
+
+use super::consumer::{Consumer, ConsumerEvent, FetchedBatch, Place};
+use super::net::{Lane, RETRY, Tag};
+use super::{ClientError, FailureKind, NetError, wire_topic};
+
+/// Topics are named up to this version of Fetch; later ones use ids.
+const FETCH_VERSION_MAX: i16 = 12;
+/// Batches of a partition that wait for the host, at most; then it is left out of fetches.
+const BUFFERED_MAX: usize = 2;
+/// How long a fetch may wait while partitions that have no room are left out of it: they may soon have.
+const SHORT_WAIT: Duration = Duration::from_millis(50);
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+
+/// A fetch under way.
+#[derive(Debug)]
+pub(super) struct Fetching {
+    pub(super) tag: Tag,
+    /// Each partition with its count of seeks at the time.
+    places: BTreeMap<Place, u64>,
+}
+
+impl Consumer {
+    /// Asks each leader that is not being asked.
+    pub(super) fn fetch(&mut self, now: Instant) {
+        let mut plans: BTreeMap<BrokerId, Vec<(Place, i64, u64)>> = BTreeMap::new();
+        let mut left_out: BTreeMap<BrokerId, bool> = BTreeMap::new();
+        for (place, position) in &mut self.positions {
+            position.not_before = position.not_before.filter(|at| *at > now);
+            let Some(offset) = position.fetch_at else { continue };
+            let Some(leader) = self.net.leader(&place.0, place.1) else {
+                self.net.refresh_soon(now);
+                continue;
+            };
+            if position.buffer.len() >= BUFFERED_MAX || position.not_before.is_some() {
+                left_out.insert(leader, true);
+            } else if !position.paused {
+                plans.entry(leader).or_default().push((place.clone(), offset, position.seeks));
+            }
+        }
+        for (leader, plan) in plans {
+            if !self.fetches.contains_key(&leader) {
+                let wait = match left_out.contains_key(&leader) {
+                    true => SHORT_WAIT.min(self.options.fetch_wait),
+                    false => self.options.fetch_wait,
+                };
+                self.send_fetch(now, leader, plan, wait);
+            }
+        }
+    }
+
+    fn send_fetch(&mut self, now: Instant, leader: BrokerId, plan: Vec<(Place, i64, u64)>, wait: Duration) {
+        let mut topics: BTreeMap<TopicName, Vec<FetchPartition>> = BTreeMap::new();
+        let mut places = BTreeMap::new();
+        for ((topic, partition), offset, seeks) in plan {
+            let asked = FetchPartition::default()
+                .with_partition(partition)
+                .with_fetch_offset(offset)
+                .with_partition_max_bytes(self.options.partition_bytes);
+            topics.entry(topic.clone()).or_default().push(asked);
+            places.insert((topic, partition), seeks);
+        }
+        let topics = topics.into_iter().map(|(topic, partitions)| {
+            FetchTopic::default().with_topic(wire_topic(topic.as_str())).with_partitions(partitions)
+        });
+        let body = FetchRequest::default()
+            .with_max_wait_ms(wait.as_millis() as i32)
+            .with_min_bytes(1)
+            .with_max_bytes(self.options.fetch_bytes)
+            .with_session_epoch(-1)
+            .with_topics(topics.collect());
+        let timeout = wait + self.options.client.request_timeout.min(Duration::from_secs(5));
+        let tag = self.net.send(now, leader, Lane::Fetch, body.into(), FETCH_VERSION_MAX, timeout);
+        self.fetches.insert(leader, Fetching { tag, places });
+    }
+
+    pub(super) fn on_fetched(&mut self, now: Instant, tag: Tag, result: Result<Response, NetError>) {
+        let leader = self.fetches.iter().find(|(_, fetching)| fetching.tag == tag).map(|(id, _)| *id);
+        let Some(fetching) = leader.and_then(|id| self.fetches.remove(&id)) else { return };
+        let body = match result {
+            Ok(Response::Fetch(body)) if body.error_code == 0 => body,
+            _ => {
+                self.net.refresh(now);
+                for place in fetching.places.keys() {
+                    self.not_before(place, now + RETRY);
+                }
+                return;
+            }
+        };
+        for topic in body.responses {
+            let name = TopicName::from(topic.topic.as_str());
+            for data in topic.partitions {
+                let place = (name.clone(), data.partition_index);
+                let asked = fetching.places.get(&place);
+                let current = self.positions.get(&place).map(|position| position.seeks);
+                if asked.is_some() && asked.copied() == current {
+                    self.take_in(now, &place, data);
+                }
+            }
+        }
+    }
+
+    fn not_before(&mut self, place: &Place, at: Instant) {
+        if let Some(position) = self.positions.get_mut(place) {
+            position.not_before = Some(at);
+        }
+    }
+
+    fn take_in(&mut self, now: Instant, place: &Place, data: PartitionData) {
+        match ErrorCode::try_from_code(data.error_code) {
+            None => {}
+            Some(ErrorCode::OffsetOutOfRange) => {
+                // What was there is gone (or was never there): begin where the subscription says.
+                if let Some(position) = self.positions.get_mut(place) {
+                    position.fetch_at = None;
+                    position.buffer.clear();
+                }
+                self.lookup_at = Some(now);
+                return;
+            }
+            Some(error) if error.is_retriable() || error == ErrorCode::UnknownTopicId => {
+                self.net.refresh(now);
+                return self.not_before(place, now + RETRY);
+            }
+            Some(error) => {
+                let error = ClientError::protocol(error, None).at(place.0.as_str(), Some(place.1));
+                self.not_before(place, now + Duration::from_secs(1));
+                return self.out.events.push_back(ConsumerEvent::Crashed(error));
+            }
+        }
+        let bytes = data.records.unwrap_or_default();
+        let Some(position) = self.positions.get_mut(place) else { return };
+        let Some(from) = position.fetch_at else { return };
+        match read_batches(&bytes, from) {
+            Ok((records, next)) => {
+                position.fetch_at = Some(next.max(from));
+                if !records.is_empty() {
+                    position.buffer.push_back(FetchedBatch {
+                        topic: place.0.clone(),
+                        partition: place.1,
+                        high_watermark: data.high_watermark,
+                        records,
+                    });
+                }
+            }
+            Err(error) => {
+                let error = ClientError::new(FailureKind::Protocol(error.code()), error.to_string());
+                position.not_before = Some(now + Duration::from_secs(1));
+                let crash = ConsumerEvent::Crashed(error.at(place.0.as_str(), Some(place.1)));
+                self.out.events.push_back(crash);
+            }
+        }
+    }
+
+    /// Finds a start for positions that have none: the group's commits are asked for first, by `drive_membership`.
+    pub(super) fn look_up_offsets(&mut self, now: Instant) {
+        if !self.lookup_at.is_some_and(|at| at <= now) || !self.membership.knows_commits(&self.options) {
+            return;
+        }
+        self.lookup_at = None;
+        let mut plans: BTreeMap<BrokerId, Vec<(Place, u64, i64)>> = BTreeMap::new();
+        for (place, position) in &self.positions {
+            let under_way = self.lookups.values().flatten().any(|(other, _)| other == place);
+            if position.fetch_at.is_some() || under_way {
+                continue;
+            }
+            let from_beginning = self.topics.get(&place.0).copied().unwrap_or(false);
+            let timestamp = if from_beginning { EARLIEST } else { LATEST };
+            match self.net.leader(&place.0, place.1) {
+                Some(leader) => {
+                    plans.entry(leader).or_default().push((place.clone(), position.seeks, timestamp))
+                }
+                None => {
+                    self.net.refresh_soon(now);
+                    self.lookup_at = Some(now + RETRY);
+                }
+            }
+        }
+        for (leader, plan) in plans {
+            let mut topics: BTreeMap<TopicName, Vec<ListOffsetsPartition>> = BTreeMap::new();
+            for ((topic, partition), _, timestamp) in &plan {
+                let asked = ListOffsetsPartition::default()
+                    .with_partition_index(*partition)
+                    .with_timestamp(*timestamp);
+                topics.entry(topic.clone()).or_default().push(asked);
+            }
+            let topics = topics.into_iter().map(|(topic, partitions)| {
+                ListOffsetsTopic::default().with_name(wire_topic(topic.as_str())).with_partitions(partitions)
+            });
+            let body = ListOffsetsRequest::default()
+                .with_replica_id(messages::BrokerId(-1))
+                .with_topics(topics.collect());
+            let timeout = self.options.client.request_timeout;
+            let tag = self.net.send(now, leader, Lane::Meta, body.into(), 10, timeout);
+            self.lookups.insert(tag, plan.into_iter().map(|(place, seeks, _)| (place, seeks)).collect());
+        }
+    }
+
+    pub(super) fn on_looked_up(
+        &mut self,
+        now: Instant,
+        places: Vec<(Place, u64)>,
+        result: Result<Response, NetError>,
+    ) {
+        let mut found = BTreeMap::new();
+        if let Ok(Response::ListOffsets(body)) = result {
+            for topic in body.topics {
+                let name = TopicName::from(topic.name.as_str());
+                for data in topic.partitions.iter().filter(|data| data.error_code == 0) {
+                    found.insert((name.clone(), data.partition_index), data.offset);
+                }
+            }
+        }
+        for (place, seeks) in places {
+            let Some(position) = self.positions.get_mut(&place).filter(|position| position.seeks == seeks)
+            else {
+                continue;
+            };
+            match found.get(&place) {
+                Some(offset) if position.fetch_at.is_none() => position.fetch_at = Some(*offset),
+                Some(_) => {}
+                None => {
+                    self.net.refresh(now);
+                    self.lookup_at = Some(now + RETRY);
+                }
+            }
+        }
+    }
+}
+
+/// The records at or after `from`, and the offset after the last batch.
+fn read_batches(bytes: &Bytes, from: i64) -> Result<(Vec<Record>, i64), BatchError> {
+    let mut records = Vec::new();
+    let mut next = from;
+    for found in batches(bytes) {
+        let (header, range) = match found {
+            Ok(found) => found,
+            // The broker cuts a response at its limit, perhaps within a batch.
+            Err(BatchError::CutShort) => break,
+            Err(error) => return Err(error),
+        };
+        next = header.next_offset().0;
+        if !header.is_control() {
+            let all = decode_records(&bytes.slice(range))?;
+            records.extend(all.into_iter().filter(|record| record.offset.0 >= from));
+        }
+    }
+    Ok((records, next))
+}

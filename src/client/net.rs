@@ -1,0 +1,514 @@
+//! Connections and cluster metadata of one client: bootstrap from any broker, learn the rest, negotiate versions, match
+//! responses to requests, and give up what takes too long. Every request ends: with a response, or with a `NetError`.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use crate::protocol::frame::{FRAME_BYTES_MAX_DEFAULT, FrameReader};
+use crate::protocol::messages::metadata_request::MetadataRequestTopic;
+use crate::protocol::messages::{self, ApiVersionsRequest, MetadataRequest, MetadataResponse};
+use crate::protocol::{
+    ApiKey, ErrorCode, Request, Response, StrBytes, decode_response, encode_request, supported_versions,
+};
+use crate::time::{Duration, Instant, earliest};
+use crate::types::{BrokerId, TopicName};
+
+/// Between two attempts at something that failed.
+pub const RETRY: Duration = Duration::from_millis(50);
+/// Responses may be larger than requests: a fetch brings many batches.
+const RESPONSE_BYTES_MAX: usize = 8 * FRAME_BYTES_MAX_DEFAULT;
+
+/// Names one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// What a connection is for: responses keep the order of requests, so what may wait long has one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Metadata and admin calls.
+    Meta,
+    /// Produce: an answer may wait for replicas.
+    Produce,
+    /// Fetches.
+    Fetch,
+    /// The group's protocol: a join may wait for a whole rebalance.
+    Join,
+    /// Heartbeats and commits.
+    Group,
+}
+
+/// Names one request of the owner's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(pub u64);
+
+/// Why there is no response. The request may have taken effect all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetError {
+    /// No connection, or it closed while waiting.
+    Disconnected,
+    /// No answer in time.
+    TimedOut,
+    /// The broker does not serve this API in a version that this client speaks.
+    Unsupported(ApiKey),
+    /// The answer could not be read.
+    Undecodable,
+}
+
+/// What the host is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetOutput {
+    /// Open a connection; `opened` or `closed` follows.
+    Connect {
+        /// Its name.
+        conn: ConnId,
+        /// To this host.
+        host: String,
+        /// And port.
+        port: u16,
+    },
+    /// Close a connection; nothing follows.
+    Disconnect(ConnId),
+    /// Send these bytes.
+    Send {
+        /// Over which connection.
+        conn: ConnId,
+        /// The bytes.
+        bytes: Bytes,
+    },
+}
+
+/// One partition, as the cluster says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionMeta {
+    /// The error of the partition, LEADER_NOT_AVAILABLE for one.
+    pub error: Option<ErrorCode>,
+    /// Its leader.
+    pub leader: Option<BrokerId>,
+    /// Replicas.
+    pub replicas: Vec<BrokerId>,
+    /// The in-sync replicas.
+    pub isr: Vec<BrokerId>,
+}
+
+/// One topic, as the cluster says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicMeta {
+    /// The error of the topic.
+    pub error: Option<ErrorCode>,
+    /// Made by the cluster for itself.
+    pub internal: bool,
+    /// By number.
+    pub partitions: BTreeMap<i32, PartitionMeta>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    place: (String, u16, Lane),
+    reader: FrameReader,
+    /// None until ApiVersions is answered.
+    versions: Option<BTreeMap<i16, (i16, i16)>>,
+    /// Waiting for the connection to be ready.
+    queued: VecDeque<Queued>,
+    in_flight: VecDeque<InFlight>,
+    ready_by: Instant,
+}
+
+#[derive(Debug)]
+struct Queued {
+    tag: Tag,
+    body: Request,
+    version_max: i16,
+    deadline: Instant,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    tag: Option<Tag>,
+    correlation_id: i32,
+    key: ApiKey,
+    version: i16,
+    deadline: Instant,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Net {
+    client_id: String,
+    bootstrap: Vec<(String, u16)>,
+    request_timeout: Duration,
+    next_conn: u64,
+    next_tag: u64,
+    next_correlation_id: i32,
+    /// Which place to ask next when any broker will do.
+    next_any: usize,
+    connections: BTreeMap<ConnId, Connection>,
+    brokers: BTreeMap<BrokerId, (String, u16)>,
+    controller: Option<BrokerId>,
+    topics: BTreeMap<TopicName, TopicMeta>,
+    wanted: BTreeSet<TopicName>,
+    allow_create: bool,
+    refresh_at: Option<Instant>,
+    refreshing: Option<Tag>,
+    outputs: VecDeque<NetOutput>,
+    results: VecDeque<(Tag, Result<Response, NetError>)>,
+}
+
+impl Net {
+    /// Knows nothing but where to begin.
+    pub fn new(client_id: String, bootstrap: Vec<(String, u16)>, request_timeout: Duration) -> Self {
+        Self {
+            client_id,
+            bootstrap,
+            request_timeout,
+            next_conn: 0,
+            next_tag: 0,
+            next_correlation_id: 0,
+            next_any: 0,
+            connections: BTreeMap::new(),
+            brokers: BTreeMap::new(),
+            controller: None,
+            topics: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            allow_create: true,
+            refresh_at: None,
+            refreshing: None,
+            outputs: VecDeque::new(),
+            results: VecDeque::new(),
+        }
+    }
+
+    /// Topics whose metadata is kept.
+    pub fn want_topic(&mut self, now: Instant, topic: &TopicName) {
+        if self.wanted.insert(topic.clone()) || !self.topics.contains_key(topic) {
+            self.refresh(now);
+        }
+    }
+
+    /// Asks for metadata now, unless that is under way.
+    pub fn refresh(&mut self, now: Instant) {
+        if self.refreshing.is_none() {
+            self.refresh_at = Some(self.refresh_at.map_or(now, |at| at.min(now)));
+        }
+    }
+
+    /// Asks for metadata a little later: what was just learnt was not enough.
+    pub fn refresh_soon(&mut self, now: Instant) {
+        if self.refreshing.is_none() && self.refresh_at.is_none() {
+            self.refresh_at = Some(now + RETRY);
+        }
+    }
+
+    /// What is known of a topic.
+    pub fn topic(&self, topic: &TopicName) -> Option<&TopicMeta> {
+        self.topics.get(topic)
+    }
+
+    /// A partition's leader, if it is known where to find it.
+    pub fn leader(&self, topic: &TopicName, partition: i32) -> Option<BrokerId> {
+        let leader = self.topics.get(topic)?.partitions.get(&partition)?.leader?;
+        self.brokers.contains_key(&leader).then_some(leader)
+    }
+
+    /// Who takes controller requests.
+    pub fn controller(&self) -> Option<BrokerId> {
+        self.controller.filter(|id| self.brokers.contains_key(id))
+    }
+
+    /// The brokers there are.
+    pub fn brokers(&self) -> &BTreeMap<BrokerId, (String, u16)> {
+        &self.brokers
+    }
+
+    /// A broker that another answer named (a coordinator).
+    pub fn learn_broker(&mut self, id: BrokerId, host: String, port: u16) {
+        self.brokers.insert(id, (host, port));
+    }
+
+    /// Sends a request to a broker; its result comes from `pop_result`.
+    pub fn send(
+        &mut self,
+        now: Instant,
+        to: BrokerId,
+        lane: Lane,
+        body: Request,
+        version_max: i16,
+        timeout: Duration,
+    ) -> Tag {
+        let place = self.brokers.get(&to).cloned();
+        self.send_to_place(now, place, lane, body, version_max, timeout)
+    }
+
+    /// Sends a request to some broker, another one each time.
+    pub fn send_to_any(&mut self, now: Instant, body: Request, version_max: i16, timeout: Duration) -> Tag {
+        let known: Vec<(String, u16)> = match self.brokers.is_empty() {
+            true => self.bootstrap.clone(),
+            false => self.brokers.values().chain(&self.bootstrap).cloned().collect(),
+        };
+        let place = known.get(self.next_any % known.len().max(1)).cloned();
+        self.next_any += 1;
+        self.send_to_place(now, place, Lane::Meta, body, version_max, timeout)
+    }
+
+    fn send_to_place(
+        &mut self,
+        now: Instant,
+        place: Option<(String, u16)>,
+        lane: Lane,
+        body: Request,
+        version_max: i16,
+        timeout: Duration,
+    ) -> Tag {
+        self.next_tag += 1;
+        let tag = Tag(self.next_tag);
+        let Some((host, port)) = place else {
+            self.results.push_back((tag, Err(NetError::Disconnected)));
+            return tag;
+        };
+        let place = (host, port, lane);
+        let open = self.connections.iter().find(|(_, connection)| connection.place == place);
+        let conn = match open.map(|(conn, _)| *conn) {
+            Some(conn) => conn,
+            None => self.open(now, place),
+        };
+        let queued = Queued { tag, body, version_max, deadline: now + timeout };
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.queued.push_back(queued);
+        }
+        self.flush(conn);
+        tag
+    }
+
+    fn open(&mut self, now: Instant, place: (String, u16, Lane)) -> ConnId {
+        self.next_conn += 1;
+        let conn = ConnId(self.next_conn);
+        let (host, port, _) = place.clone();
+        self.outputs.push_back(NetOutput::Connect { conn, host, port });
+        let connection = Connection {
+            place,
+            reader: FrameReader::new(RESPONSE_BYTES_MAX),
+            versions: None,
+            queued: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            ready_by: now + self.request_timeout,
+        };
+        self.connections.insert(conn, connection);
+        conn
+    }
+
+    /// The host opened a connection: ask what its broker serves. Version 0, which every broker knows.
+    pub fn opened(&mut self, now: Instant, conn: ConnId) {
+        let deadline = now + self.request_timeout;
+        self.write(conn, None, &ApiVersionsRequest::default().into(), 0, deadline);
+    }
+
+    /// The host lost a connection, or could not open it.
+    pub fn closed(&mut self, now: Instant, conn: ConnId) {
+        self.fail(conn, &NetError::Disconnected);
+        self.refresh_soon(now);
+    }
+
+    fn fail(&mut self, conn: ConnId, error: &NetError) {
+        let Some(connection) = self.connections.remove(&conn) else { return };
+        let sent = connection.in_flight.into_iter().filter_map(|flight| flight.tag);
+        let unsent = connection.queued.into_iter().map(|queued| queued.tag);
+        self.results.extend(sent.chain(unsent).map(|tag| (tag, Err(error.clone()))));
+    }
+
+    /// Bytes arrived.
+    pub fn received(&mut self, now: Instant, conn: ConnId, bytes: Bytes) {
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.reader.push(bytes);
+        }
+        while let Some(connection) = self.connections.get_mut(&conn) {
+            match connection.reader.next() {
+                None => return,
+                Some(Ok(frame)) => self.response(now, conn, frame),
+                Some(Err(_)) => self.drop_connection(conn, &NetError::Undecodable),
+            }
+        }
+    }
+
+    fn response(&mut self, now: Instant, conn: ConnId, frame: Bytes) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let expected = connection.in_flight.pop_front();
+        let Some(flight) = expected else { return self.drop_connection(conn, &NetError::Undecodable) };
+        let response = match decode_response(flight.key, flight.version, frame) {
+            Ok((id, response)) if id == flight.correlation_id => response,
+            // Out of step: nothing that follows can be trusted.
+            _ => {
+                self.results.extend(flight.tag.map(|tag| (tag, Err(NetError::Undecodable))));
+                return self.drop_connection(conn, &NetError::Undecodable);
+            }
+        };
+        match (flight.tag, response) {
+            (None, Response::ApiVersions(body)) => {
+                let ranges =
+                    body.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
+                connection.versions = Some(ranges.collect());
+                self.flush(conn);
+            }
+            (None, _) => {}
+            (Some(tag), Response::Metadata(body)) if self.refreshing == Some(tag) => {
+                self.refreshing = None;
+                self.learn(now, body);
+            }
+            (Some(tag), response) => self.results.push_back((tag, Ok(response))),
+        }
+    }
+
+    fn drop_connection(&mut self, conn: ConnId, error: &NetError) {
+        self.outputs.push_back(NetOutput::Disconnect(conn));
+        self.fail(conn, error);
+    }
+
+    /// Sends what waits, once versions are known.
+    fn flush(&mut self, conn: ConnId) {
+        while let Some(connection) = self.connections.get_mut(&conn) {
+            let Some(versions) = &connection.versions else { return };
+            let Some(queued) = connection.queued.pop_front() else { return };
+            let key = queued.body.key();
+            let theirs = versions.get(&(key as i16)).copied();
+            let common = theirs.zip(supported_versions(key)).and_then(|((low, high), (min, max))| {
+                let best = high.min(max).min(queued.version_max);
+                (best >= low.max(min)).then_some(best)
+            });
+            let Some(version) = common else {
+                self.results.push_back((queued.tag, Err(NetError::Unsupported(key))));
+                continue;
+            };
+            self.write(conn, Some(queued.tag), &queued.body, version, queued.deadline);
+        }
+    }
+
+    fn write(&mut self, conn: ConnId, tag: Option<Tag>, body: &Request, version: i16, deadline: Instant) {
+        self.next_correlation_id = self.next_correlation_id.wrapping_add(1);
+        let correlation_id = self.next_correlation_id;
+        let unanswered = matches!(body, Request::Produce(produce) if produce.acks == 0);
+        match encode_request(version, correlation_id, Some(&self.client_id), body) {
+            Ok(bytes) => {
+                if let Some(connection) = self.connections.get_mut(&conn) {
+                    self.outputs.push_back(NetOutput::Send { conn, bytes });
+                    if !unanswered {
+                        let key = body.key();
+                        let flight = InFlight { tag, correlation_id, key, version, deadline };
+                        connection.in_flight.push_back(flight);
+                    }
+                }
+            }
+            Err(_) => self.results.extend(tag.map(|tag| (tag, Err(NetError::Unsupported(body.key()))))),
+        }
+    }
+
+    fn learn(&mut self, now: Instant, body: MetadataResponse) {
+        self.brokers = body
+            .brokers
+            .iter()
+            .map(|broker| (BrokerId(broker.node_id.0), (broker.host.to_string(), broker.port as u16)))
+            .collect();
+        self.controller = (body.controller_id.0 >= 0).then_some(BrokerId(body.controller_id.0));
+        for topic in body.topics {
+            let Some(name) = topic.name.as_ref().map(|name| TopicName::from(name.as_str())) else { continue };
+            let ids = |ids: &[messages::BrokerId]| ids.iter().map(|id| BrokerId(id.0)).collect();
+            let partitions = topic.partitions.iter().map(|partition| {
+                let meta = PartitionMeta {
+                    error: ErrorCode::try_from_code(partition.error_code),
+                    leader: (partition.leader_id.0 >= 0).then_some(BrokerId(partition.leader_id.0)),
+                    replicas: ids(&partition.replica_nodes),
+                    isr: ids(&partition.isr_nodes),
+                };
+                (partition.partition_index, meta)
+            });
+            let meta = TopicMeta {
+                error: ErrorCode::try_from_code(topic.error_code),
+                internal: topic.is_internal,
+                partitions: partitions.collect(),
+            };
+            self.topics.insert(name, meta);
+        }
+        let incomplete = |name: &TopicName| {
+            self.topics.get(name).is_none_or(|topic| {
+                topic.error.is_some_and(|error| error.is_retriable())
+                    || topic.partitions.values().any(|partition| partition.leader.is_none())
+            })
+        };
+        if self.wanted.iter().any(incomplete) || self.brokers.is_empty() {
+            self.refresh_at.get_or_insert(now + 2 * RETRY);
+        }
+    }
+
+    /// Gives up what is late; asks for metadata when it is time.
+    pub fn tick(&mut self, now: Instant) {
+        let late = |connection: &Connection| {
+            connection.in_flight.iter().any(|flight| flight.deadline <= now)
+                || (connection.versions.is_none() && connection.ready_by <= now)
+        };
+        let late: Vec<ConnId> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| late(connection))
+            .map(|(conn, _)| *conn)
+            .collect();
+        for conn in late {
+            // A connection that answers late would answer all that follows late.
+            self.drop_connection(conn, &NetError::TimedOut);
+            self.refresh_soon(now);
+        }
+        for connection in self.connections.values_mut() {
+            let (waiting, late) =
+                connection.queued.drain(..).partition::<Vec<_>, _>(|queued| queued.deadline > now);
+            connection.queued.extend(waiting);
+            self.results.extend(late.into_iter().map(|queued| (queued.tag, Err(NetError::TimedOut))));
+        }
+        if self.refresh_at.is_some_and(|at| at <= now) && self.refreshing.is_none() {
+            self.refresh_at = None;
+            let topics = self.wanted.iter().map(|topic| {
+                let name = messages::TopicName(StrBytes::from_string(topic.to_string()));
+                MetadataRequestTopic::default().with_name(Some(name))
+            });
+            let body = MetadataRequest::default()
+                .with_topics(Some(topics.collect()))
+                .with_allow_auto_topic_creation(self.allow_create);
+            let timeout = self.request_timeout.min(Duration::from_secs(2));
+            let tag = self.send_to_any(now, body.into(), 12, timeout);
+            self.refreshing = Some(tag);
+        }
+    }
+
+    /// When `tick` has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let connections = self.connections.values().fold(None, |next, connection| {
+            let flight = connection.in_flight.iter().map(|flight| flight.deadline).min();
+            let queued = connection.queued.iter().map(|queued| queued.deadline).min();
+            let ready = connection.versions.is_none().then_some(connection.ready_by);
+            earliest(next, earliest(flight, earliest(queued, ready)))
+        });
+        earliest(connections, self.refresh_at.filter(|_| self.refreshing.is_none()))
+    }
+
+    /// The end of a request.
+    pub fn pop_result(&mut self, now: Instant) -> Option<(Tag, Result<Response, NetError>)> {
+        let (tag, result) = self.results.pop_front()?;
+        if self.refreshing == Some(tag) {
+            self.refreshing = None;
+            self.refresh_soon(now);
+            return self.pop_result(now);
+        }
+        Some((tag, result))
+    }
+
+    /// What the host is to do.
+    pub fn pop_output(&mut self) -> Option<NetOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// Closes all connections.
+    pub fn close(&mut self) {
+        let conns: Vec<ConnId> = self.connections.keys().copied().collect();
+        for conn in conns {
+            self.drop_connection(conn, &NetError::Disconnected);
+        }
+        self.refresh_at = None;
+        self.refreshing = None;
+    }
+}
