@@ -14,12 +14,12 @@ is_mac() { [ "$(uname -s)" = Darwin ]; }
 reachable() { curl -so /dev/null --connect-timeout 5 --max-time 10 "$1" 2>/dev/null; }
 
 node_and_cargo() {
-  local hint
-  if is_mac; then hint="brew install node rustup"; else hint="Node 20 from https://nodejs.org, Rust from https://rustup.rs"; fi
-  command -v npm >/dev/null || die "Node.js (20 or newer) with npm is missing: $hint"
-  [ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || die "Node.js 20 or newer is needed, this is $(node -v): $hint"
+  local node="https://nodejs.org" rust="https://rustup.rs"
+  if is_mac; then node="brew install node"; fi
+  command -v npm >/dev/null || die "Node.js (20 or newer) with npm is missing: $node"
+  [ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || die "Node.js 20 or newer is needed, this is $(node -v): $node"
   command -v cc >/dev/null || die "a C compiler is missing: $(is_mac && echo xcode-select --install || echo sudo apt-get install build-essential)"
-  cargo --version >/dev/null 2>&1 || die "Rust (cargo) is missing: $hint"
+  cargo --version >/dev/null 2>&1 || die "Rust (cargo) is missing: $rust"
   local want have
   want=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' Cargo.toml)
   have=$(rustc --version | sed 's/^rustc 1\.\([0-9]*\).*/\1/')
