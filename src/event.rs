@@ -24,6 +24,11 @@ pub enum ClusterEvent {
         /// The quorum's epoch.
         epoch: LeaderEpoch,
     },
+    /// This broker's own standing changed: `registered` (fenced), `running` (it may lead).
+    BrokerState {
+        /// Which.
+        state: &'static str,
+    },
     /// The controller registered a broker.
     BrokerRegistered {
         /// Which.

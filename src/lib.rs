@@ -22,3 +22,5 @@ pub mod rng;
 pub mod sim;
 pub mod time;
 pub mod types;
+#[cfg(target_arch = "wasm32")]
+pub mod web;

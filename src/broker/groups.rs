@@ -54,7 +54,8 @@ impl Broker {
             match change {
                 RoleChange::BecameLeader { tp, epoch } if tp.topic.as_str() == OFFSETS_TOPIC => {
                     self.groups.coordinator.on_leader(now, tp.partition, epoch, &mut self.fx);
-                    let load = Load { epoch, next: Offset::ZERO, pending: None, retry_at: None };
+                    let next = self.replicas.status(&tp).map_or(Offset::ZERO, |status| status.log_start);
+                    let load = Load { epoch, next, pending: None, retry_at: None };
                     self.groups.loads.insert(tp.partition, load);
                     self.go_on_loading(now, tp.partition);
                 }

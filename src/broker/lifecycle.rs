@@ -10,6 +10,7 @@
 
 use crate::config::BrokerConfig;
 use crate::effects::{Effects, Lane, PeerResult, RequestId};
+use crate::event::ClusterEvent;
 use crate::protocol::messages::broker_registration_request::{Feature, Listener};
 use crate::protocol::messages::{self, BrokerHeartbeatRequest, BrokerRegistrationRequest};
 use crate::protocol::{ErrorCode, Response, StrBytes};
@@ -25,7 +26,6 @@ pub struct Lifecycle {
     incarnation: Uuid,
     epoch: Option<BrokerEpoch>,
     fenced: bool,
-    has_caught_up: bool,
     want_shut_down: bool,
     stopped: bool,
     in_flight: Option<RequestId>,
@@ -39,7 +39,6 @@ impl Lifecycle {
             incarnation,
             epoch: None,
             fenced: true,
-            has_caught_up: false,
             want_shut_down: false,
             stopped: false,
             in_flight: None,
@@ -74,13 +73,11 @@ impl Lifecycle {
         self.next_at = now;
     }
 
-    /// Replay has reached our registration: the next heartbeat can ask to be unfenced, so it goes now. True the first
-    /// time.
-    pub fn caught_up(&mut self, now: Instant) -> bool {
+    /// Replay has reached our registration: the next heartbeat can ask to be unfenced, so it goes now.
+    pub fn caught_up(&mut self, now: Instant) {
         if self.fenced && self.in_flight.is_none() {
             self.next_at = now;
         }
-        !std::mem::replace(&mut self.has_caught_up, true)
     }
 
     /// Sends what is due.
@@ -129,6 +126,7 @@ impl Lifecycle {
         config: &BrokerConfig,
         id: RequestId,
         result: &PeerResult,
+        fx: &mut Effects,
     ) -> bool {
         if self.in_flight != Some(id) {
             return false;
@@ -139,10 +137,15 @@ impl Lifecycle {
             Ok(Response::BrokerRegistration(response)) if response.error_code == 0 => {
                 self.epoch = Some(BrokerEpoch(response.broker_epoch));
                 self.fenced = true;
+                fx.event(ClusterEvent::BrokerState { state: "registered" });
                 self.next_at = now;
             }
             Ok(Response::BrokerHeartbeat(response)) if response.error_code == 0 => {
-                self.fenced = response.is_fenced;
+                if self.fenced != response.is_fenced {
+                    self.fenced = response.is_fenced;
+                    let state = if self.fenced { "registered" } else { "running" };
+                    fx.event(ClusterEvent::BrokerState { state });
+                }
                 self.next_at = now + config.broker_heartbeat_interval().min(self.pace());
                 self.stopped = self.want_shut_down && response.should_shut_down;
             }

@@ -24,7 +24,7 @@ use bytes::Bytes;
 pub use connections::Conn;
 
 use crate::config::BrokerConfig;
-use crate::controller::{Controller, MetadataImage};
+use crate::controller::{Changes, Controller, MetadataImage};
 use crate::coordinator::GroupCoordinator;
 use crate::effects::{Effects, Lane, PeerError, PeerResult, Reply, ReplyToken, RequestId};
 use crate::event::ClusterEvent;
@@ -131,6 +131,10 @@ pub struct Broker {
     image: MetadataImage,
     /// The next offset of the metadata log to replay.
     replayed: Offset,
+    /// What replay changed and this broker has not acted on.
+    unapplied: Changes,
+    /// True once this incarnation's registration is replayed.
+    caught_up: bool,
     control: ControlPlane,
     replicas: ReplicaManager,
     groups: Groups,
@@ -170,6 +174,8 @@ impl Broker {
             quorum,
             image: MetadataImage::default(),
             replayed: Offset::ZERO,
+            unapplied: Changes::default(),
+            caught_up: false,
             replicas,
             forwarder: Forwarder::default(),
             producer_ids: ProducerIds::default(),
@@ -358,7 +364,7 @@ impl Broker {
             Lane::ReplicaFetch => self.replicas.handle_response(now, id, from, result, fx),
             Lane::Forward => self.forwarder.on_response(now, id, result, fx),
             Lane::Control => {
-                let taken = self.lifecycle.on_response(now, &self.config, id, &result)
+                let taken = self.lifecycle.on_response(now, &self.config, id, &result, fx)
                     || self.producer_ids.on_response(now, id, &result, fx);
                 if !taken {
                     self.replicas.handle_response(now, id, from, result, fx);

@@ -17,19 +17,22 @@ use super::Broker;
 impl Broker {
     /// Replays what the quorum has committed, and acts on what changed.
     pub(super) fn replay_committed(&mut self, now: Instant) {
-        let mut changes = Changes::default();
         let mut any = false;
         while let Some(bytes) = self.quorum.next_committed(&mut self.fx) {
             any = true;
-            self.replay(&bytes, &mut changes);
+            self.replay(&bytes);
         }
         self.release_committed();
-        if any {
+        // Until this incarnation's registration is replayed, the image is of the past: acting on it, this broker could
+        // lead in an epoch that is over. What changed meanwhile is acted on then, at once.
+        let registered = self.lifecycle.broker_epoch().is_some_and(|epoch| self.replayed > Offset(epoch.0));
+        if registered && (any || !self.caught_up) {
+            let changes = std::mem::take(&mut self.unapplied);
             self.act_on(now, changes);
         }
     }
 
-    fn replay(&mut self, bytes: &Bytes, changes: &mut Changes) {
+    fn replay(&mut self, bytes: &Bytes) {
         for (header, range) in batches(bytes).map_while(Result::ok) {
             self.replayed = header.next_offset();
             if header.is_control() {
@@ -43,7 +46,7 @@ impl Broker {
             for record in records {
                 let value = record.value.unwrap_or_default();
                 match MetadataRecord::decode(&value) {
-                    Ok(decoded) => self.image.replay(&decoded, changes),
+                    Ok(decoded) => self.image.replay(&decoded, &mut self.unapplied),
                     Err(_) => panic!("the metadata record at {} has an unknown schema", record.offset),
                 }
             }
@@ -72,12 +75,10 @@ impl Broker {
                 self.image.topics().map(|(_, topic)| (topic.name.clone(), topic.partitions.len())).collect();
             self.groups.coordinator.set_topics(now, counts, &mut self.fx);
         }
-        if let Some(epoch) = epoch
-            && self.replayed > Offset(epoch.0)
-            && self.lifecycle.caught_up(now)
-        {
+        if !std::mem::replace(&mut self.caught_up, true) {
             // All topics there are have claimed their logs.
             self.replicas.remove_strays(&mut self.fx);
+            self.lifecycle.caught_up(now);
         }
     }
 

@@ -59,7 +59,8 @@ impl Store {
         let Some(name) = database else {
             return Ok((Store::Memory(RefCell::default()), Recovered::default()));
         };
-        let db = IndexedDb::open(name).await.map_err(|error| format!("storage can't be opened: {error:?}"))?;
+        let db =
+            IndexedDb::open(name).await.map_err(|error| format!("storage can't be opened: {error:?}"))?;
         let recovered = db.recovered().await.map_err(|error| format!("storage can't be read: {error:?}"))?;
         Ok((Store::IndexedDb(db), recovered))
     }
@@ -396,11 +397,17 @@ fn broker_config(config: &HostConfig) -> Result<BrokerConfig, String> {
     Ok(broker)
 }
 
+thread_local! {
+    /// Where a panic is told: a panic hook can't hold a JavaScript function itself.
+    static PAGE: RefCell<Option<Function>> = const { RefCell::new(None) };
+}
+
 /// A broken invariant ends this broker; the page hears of it in its own words.
 fn report_panics(post: Function) {
-    std::panic::set_hook(Box::new(move |info| {
+    PAGE.set(Some(post));
+    std::panic::set_hook(Box::new(|info| {
         let message = message("crashed");
         let _ = js_sys::Reflect::set(&message, &"reason".into(), &info.to_string().into());
-        let _ = post.call1(&JsValue::NULL, &message);
+        PAGE.with_borrow(|page| page.as_ref().map(|post| post.call1(&JsValue::NULL, &message)));
     }));
 }

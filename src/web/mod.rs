@@ -1,10 +1,12 @@
 //! The browser: a broker's host in its worker, storage in IndexedDB, transport over MessagePorts, and the client in the
 //! page. The only layer that knows a clock, a random source or a browser type.
 
+mod catalog;
+mod client;
 mod clock;
 mod host;
-mod storage;
+pub mod storage;
 mod transport;
 
+pub use client::{AdminHost, ConsumerHost, ProducerHost};
 pub use host::BrokerHost;
-pub use storage::IndexedDb;

@@ -1,0 +1,48 @@
+//! A cluster's catalog: a small database beside its brokers' that remembers which brokers there are.
+
+use bytes::Bytes;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::log::io::{IoError, IoId, IoOp, IoResult};
+
+use super::storage::IndexedDb;
+
+const KEY: &str = "cluster";
+
+/// The catalog in database `name`, as it was written; none when there is none.
+#[wasm_bindgen(js_name = readCatalog)]
+pub async fn read_catalog(name: String) -> Result<Option<String>, JsValue> {
+    let db = IndexedDb::open(&name).await.map_err(js_error)?;
+    let recovered = db.recovered().await.map_err(js_error)?;
+    db.close();
+    Ok(recovered.meta.get(KEY).map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// Writes the catalog.
+#[wasm_bindgen(js_name = writeCatalog)]
+pub async fn write_catalog(name: String, text: String) -> Result<(), JsValue> {
+    let db = IndexedDb::open(&name).await.map_err(js_error)?;
+    let op = IoOp::WriteMeta { key: KEY.to_owned(), value: Bytes::from(text.into_bytes()) };
+    let results = db.execute(vec![(IoId(0), op)]).await;
+    db.close();
+    match results.into_iter().next() {
+        Some((_, IoResult::Failed(error))) => Err(js_error(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes a database.
+#[wasm_bindgen(js_name = deleteDatabase)]
+pub async fn delete_database(name: String) -> Result<(), JsValue> {
+    IndexedDb::delete(&name).await.map_err(js_error)
+}
+
+fn js_error(error: IoError) -> JsValue {
+    js_sys::Error::new(&match error {
+        IoError::QuotaExceeded => "the storage quota is used up".to_owned(),
+        IoError::Poisoned => "an earlier write failed".to_owned(),
+        IoError::Other(text) => text,
+    })
+    .into()
+}

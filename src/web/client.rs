@@ -1,0 +1,597 @@
+//! Producer, consumer and admin in the page (or a worker): the sans-IO clients over MessagePorts, each call a promise.
+//! What JavaScript sees is in `www/sdk/kafka.js`; here are the plain calls under it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use gloo_timers::callback::Timeout;
+use js_sys::{Array, ArrayBuffer, Function, Object, Reflect, Uint8Array};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{MessageEvent, MessagePort};
+
+use crate::client::{
+    Admin, AdminCall, Assignor, CallId, Client, ClientError, ClientInput, ClientOptions, ClientOutput,
+    ConnId, Consumer, ConsumerCall, ConsumerEvent, ConsumerOptions, ConsumerReply, FailureKind, FetchedBatch,
+    NetOutput, NewTopic, Partitioner, Producer, ProducerCall, ProducerOptions, ProducerRecord, ProducerReply,
+};
+use crate::protocol::batch::Compression;
+use crate::protocol::error::wire_name;
+use crate::time::{Duration, Instant};
+use crate::types::TopicName;
+
+use super::clock;
+
+/// A client machine with its connections and its callers.
+struct Engine<C: Client> {
+    machine: RefCell<C>,
+    /// `connect(host, port)`: gives a MessagePort of raw Kafka bytes.
+    connect: Function,
+    /// `tell(event)`.
+    tell: Box<dyn Fn(C::Event)>,
+    ports: RefCell<BTreeMap<ConnId, Port>>,
+    callers: RefCell<BTreeMap<CallId, oneshot::Sender<Result<C::Reply, ClientError>>>>,
+    next_call: Cell<u64>,
+    timer: RefCell<Option<(Instant, Timeout)>>,
+    this: Weak<Engine<C>>,
+}
+
+struct Port {
+    port: MessagePort,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+}
+
+impl<C: Client + 'static> Engine<C> {
+    fn new(machine: C, connect: Function, tell: impl Fn(C::Event) + 'static) -> Rc<Self> {
+        Rc::new_cyclic(|this| Engine {
+            machine: RefCell::new(machine),
+            connect,
+            tell: Box::new(tell),
+            ports: RefCell::default(),
+            callers: RefCell::default(),
+            next_call: Cell::new(0),
+            timer: RefCell::default(),
+            this: this.clone(),
+        })
+    }
+
+    async fn call(self: Rc<Self>, call: C::Call) -> Result<C::Reply, JsValue> {
+        let id = CallId(self.next_call.get() + 1);
+        self.next_call.set(id.0);
+        let (sender, receiver) = oneshot::channel();
+        self.callers.borrow_mut().insert(id, sender);
+        self.give(ClientInput::Call(id, call));
+        match receiver.await {
+            Ok(result) => result.map_err(|error| error_object(&error)),
+            Err(_) => Err(JsValue::from_str("the client is gone")),
+        }
+    }
+
+    fn give(&self, input: ClientInput<C::Call>) {
+        self.machine.borrow_mut().handle(clock::now(), input);
+        self.carry_out();
+    }
+
+    fn carry_out(&self) {
+        loop {
+            let output = self.machine.borrow_mut().poll_output();
+            match output {
+                ClientOutput::Net(NetOutput::Connect { conn, host, port }) => {
+                    let input = match self.open(conn, &host, port) {
+                        Ok(()) => ClientInput::Opened(conn),
+                        Err(_) => ClientInput::Closed(conn),
+                    };
+                    self.machine.borrow_mut().handle(clock::now(), input);
+                }
+                ClientOutput::Net(NetOutput::Send { conn, bytes }) => {
+                    if let Some(port) = self.ports.borrow().get(&conn) {
+                        let buffer = Uint8Array::from(bytes.as_ref()).buffer();
+                        // A buffer can always be cloned.
+                        let _ = port.port.post_message_with_transferable(&buffer, &Array::of1(&buffer));
+                    }
+                }
+                ClientOutput::Net(NetOutput::Disconnect(conn)) => {
+                    if let Some(port) = self.ports.borrow_mut().remove(&conn) {
+                        let _ = port.port.post_message(&JsValue::NULL);
+                        port.port.close();
+                    }
+                }
+                ClientOutput::Reply(id, result) => {
+                    let caller = self.callers.borrow_mut().remove(&id);
+                    if let Some(caller) = caller {
+                        // Nobody listens any more if the promise was dropped.
+                        let _ = caller.send(result);
+                    }
+                }
+                ClientOutput::Event(event) => (self.tell)(event),
+                ClientOutput::Wait(deadline) => return self.schedule(deadline),
+            }
+        }
+    }
+
+    fn open(&self, conn: ConnId, host: &str, port: u16) -> Result<(), JsValue> {
+        let opened = self.connect.call2(&JsValue::NULL, &host.into(), &port.into())?;
+        let port: MessagePort = opened.dyn_into()?;
+        let this = self.this.clone();
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            let Some(engine) = this.upgrade() else { return };
+            match event.data().dyn_into::<ArrayBuffer>() {
+                Ok(buffer) => {
+                    let bytes = Bytes::from(Uint8Array::new(&buffer).to_vec());
+                    engine.give(ClientInput::Bytes(conn, bytes));
+                }
+                Err(_) => {
+                    let known = engine.ports.borrow_mut().remove(&conn);
+                    if known.is_some() {
+                        engine.give(ClientInput::Closed(conn));
+                    }
+                }
+            }
+        });
+        port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        self.ports.borrow_mut().insert(conn, Port { port, _on_message: on_message });
+        Ok(())
+    }
+
+    fn schedule(&self, deadline: Option<Instant>) {
+        let mut timer = self.timer.borrow_mut();
+        if timer.as_ref().map(|(at, _)| *at) == deadline {
+            return;
+        }
+        *timer = deadline.map(|at| {
+            let wait = at.since(clock::now()).as_millis().min(60_000) as u32;
+            let this = self.this.clone();
+            let timeout = Timeout::new(wait, move || {
+                if let Some(engine) = this.upgrade() {
+                    engine.timer.borrow_mut().take();
+                    engine.give(ClientInput::Tick);
+                }
+            });
+            (at, timeout)
+        });
+    }
+}
+
+/// What every client is told by JavaScript, checked there.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClientConfig {
+    client_id: String,
+    /// `[host, port]` of each broker.
+    brokers: Vec<(String, u16)>,
+    request_timeout_ms: u32,
+}
+
+impl ClientConfig {
+    fn options(&self) -> ClientOptions {
+        ClientOptions {
+            client_id: self.client_id.clone(),
+            bootstrap: self.brokers.clone(),
+            request_timeout: ms(self.request_timeout_ms),
+        }
+    }
+}
+
+fn ms(value: u32) -> Duration {
+    Duration::from_millis(value.into())
+}
+
+/// A producer.
+#[wasm_bindgen]
+pub struct ProducerHost {
+    engine: Rc<Engine<Producer>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ProducerConfig {
+    idempotent: bool,
+    round_robin: bool,
+    linger_ms: u32,
+    batch_bytes: usize,
+    buffer_bytes: usize,
+    delivery_timeout_ms: u32,
+}
+
+#[wasm_bindgen]
+impl ProducerHost {
+    /// Opens nothing yet.
+    #[wasm_bindgen(constructor)]
+    pub fn new(client: JsValue, config: JsValue, connect: Function) -> Result<ProducerHost, JsValue> {
+        let client: ClientConfig = serde_wasm_bindgen::from_value(client)?;
+        let config: ProducerConfig = serde_wasm_bindgen::from_value(config)?;
+        let options = ProducerOptions {
+            client: client.options(),
+            idempotent: config.idempotent,
+            partitioner: if config.round_robin { Partitioner::RoundRobin } else { Partitioner::Sticky },
+            linger: ms(config.linger_ms),
+            batch_bytes: config.batch_bytes,
+            buffer_bytes: config.buffer_bytes,
+            delivery_timeout: ms(config.delivery_timeout_ms),
+        };
+        let engine = Engine::new(Producer::new(options, clock::seed()), connect, |()| ());
+        Ok(ProducerHost { engine })
+    }
+
+    /// `topics`: `[[topic, [[key, value, headers, partition, timestamp], ...]], ...]`. Resolves with
+    /// `[[topic, partition, baseOffset, logAppendTime], ...]`.
+    pub async fn send(
+        &self,
+        topics: Array,
+        acks: i16,
+        gzip: bool,
+        timeout_ms: Option<u32>,
+    ) -> Result<Array, JsValue> {
+        let engine = Rc::clone(&self.engine);
+        let topics = topics
+            .iter()
+            .map(|topic| {
+                let topic: Array = topic.unchecked_into();
+                let records: Array = topic.get(1).unchecked_into();
+                (
+                    topic_name(&topic.get(0)),
+                    records.iter().map(|record| record_of(&record.unchecked_into())).collect(),
+                )
+            })
+            .collect();
+        let compression = if gzip { Compression::Gzip } else { Compression::None };
+        let call = ProducerCall::Send { topics, acks, compression, timeout: timeout_ms.map(ms) };
+        let ProducerReply::Sent(results) = engine.call(call).await? else { return Ok(Array::new()) };
+        let results = results.into_iter().map(|result| {
+            Array::of4(
+                &result.topic.as_str().into(),
+                &result.partition.into(),
+                &offset_or_undefined(result.base_offset),
+                &offset_or_undefined(result.log_append_time),
+            )
+        });
+        Ok(results.collect())
+    }
+
+    /// How many partitions a topic has.
+    #[wasm_bindgen(js_name = partitionCount)]
+    pub async fn partition_count(&self, topic: String) -> Result<i32, JsValue> {
+        let engine = Rc::clone(&self.engine);
+        match engine.call(ProducerCall::PartitionCount(TopicName::from(topic.as_str()))).await? {
+            ProducerReply::Partitions(count) => Ok(count),
+            _ => Ok(0),
+        }
+    }
+
+    /// Resolves when all that was sent is answered and the connections are closed.
+    pub async fn close(&self) -> Result<(), JsValue> {
+        Rc::clone(&self.engine).call(ProducerCall::Close).await.map(drop)
+    }
+}
+
+/// A consumer.
+#[wasm_bindgen]
+pub struct ConsumerHost {
+    engine: Rc<Engine<Consumer>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ConsumerConfig {
+    group_id: Option<String>,
+    assignors: Vec<String>,
+    session_timeout_ms: u32,
+    rebalance_timeout_ms: u32,
+    heartbeat_interval_ms: u32,
+    auto_commit_ms: Option<u32>,
+    max_bytes: i32,
+    max_bytes_per_partition: i32,
+    max_wait_ms: u32,
+}
+
+#[wasm_bindgen]
+impl ConsumerHost {
+    /// Opens nothing yet. `tell(type, payload)` hears of rebalances and crashes.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        client: JsValue,
+        config: JsValue,
+        connect: Function,
+        tell: Function,
+    ) -> Result<ConsumerHost, JsValue> {
+        let client: ClientConfig = serde_wasm_bindgen::from_value(client)?;
+        let config: ConsumerConfig = serde_wasm_bindgen::from_value(config)?;
+        let options = ConsumerOptions {
+            client: client.options(),
+            group_id: config.group_id,
+            assignors: config.assignors.iter().filter_map(|name| Assignor::by_name(name)).collect(),
+            session_timeout: ms(config.session_timeout_ms),
+            max_poll_interval: ms(config.rebalance_timeout_ms),
+            heartbeat_interval: ms(config.heartbeat_interval_ms),
+            auto_commit: config.auto_commit_ms.map(ms),
+            fetch_bytes: config.max_bytes,
+            partition_bytes: config.max_bytes_per_partition,
+            fetch_wait: ms(config.max_wait_ms),
+        };
+        let engine = Engine::new(Consumer::new(options), connect, move |event| {
+            let (kind, payload) = event_object(&event);
+            // A listener's own error is its own.
+            let _ = tell.call2(&JsValue::NULL, &kind.into(), &payload);
+        });
+        Ok(ConsumerHost { engine })
+    }
+
+    /// Adds topics.
+    pub async fn subscribe(&self, topics: Vec<String>, from_beginning: bool) -> Result<(), JsValue> {
+        let topics = topics.iter().map(|topic| TopicName::from(topic.as_str())).collect();
+        self.done(ConsumerCall::Subscribe { topics, from_beginning }).await
+    }
+
+    /// Joins the group.
+    pub async fn start(&self) -> Result<(), JsValue> {
+        self.done(ConsumerCall::Start).await
+    }
+
+    /// The next batches, of different partitions; empty after `wait_ms`.
+    pub async fn poll(&self, batches_max: usize, wait_ms: u32) -> Result<Array, JsValue> {
+        let call = ConsumerCall::Poll { batches_max, wait: ms(wait_ms) };
+        match Rc::clone(&self.engine).call(call).await? {
+            ConsumerReply::Batches(batches) => Ok(batches.iter().map(batch_object).collect()),
+            ConsumerReply::Done => Ok(Array::new()),
+        }
+    }
+
+    /// The host is done with a batch, up to `next` (exclusive).
+    pub async fn processed(&self, topic: String, partition: i32, next: f64) -> Result<(), JsValue> {
+        let topic = TopicName::from(topic.as_str());
+        self.done(ConsumerCall::Processed { topic, partition, next: next as i64 }).await
+    }
+
+    /// `offsets`: `[[topic, partition, next, metadata], ...]`.
+    pub async fn commit(&self, offsets: JsValue) -> Result<(), JsValue> {
+        let offsets: Vec<(String, i32, f64, Option<String>)> = serde_wasm_bindgen::from_value(offsets)?;
+        let offsets = offsets.into_iter().map(|(topic, partition, next, metadata)| {
+            (TopicName::from(topic.as_str()), partition, next as i64, metadata)
+        });
+        self.done(ConsumerCall::Commit(offsets.collect())).await
+    }
+
+    /// Reads on from `offset`.
+    pub async fn seek(&self, topic: String, partition: i32, offset: f64) -> Result<(), JsValue> {
+        let topic = TopicName::from(topic.as_str());
+        self.done(ConsumerCall::Seek { topic, partition, offset: offset as i64 }).await
+    }
+
+    /// `topics`: `[[topic, partitions], ...]`; no partitions means all.
+    #[wasm_bindgen(js_name = setPaused)]
+    pub async fn set_paused(&self, topics: JsValue, paused: bool) -> Result<(), JsValue> {
+        let topics: Vec<(String, Vec<i32>)> = serde_wasm_bindgen::from_value(topics)?;
+        let topics =
+            topics.into_iter().map(|(topic, partitions)| (TopicName::from(topic.as_str()), partitions));
+        let topics = topics.collect();
+        self.done(if paused { ConsumerCall::Pause(topics) } else { ConsumerCall::Resume(topics) }).await
+    }
+
+    /// Commits, leaves the group, closes.
+    pub async fn close(&self) -> Result<(), JsValue> {
+        self.done(ConsumerCall::Close).await
+    }
+
+    async fn done(&self, call: ConsumerCall) -> Result<(), JsValue> {
+        Rc::clone(&self.engine).call(call).await.map(drop)
+    }
+}
+
+/// An admin.
+#[wasm_bindgen]
+pub struct AdminHost {
+    engine: Rc<Engine<Admin>>,
+}
+
+/// An admin's call as JavaScript gives it.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "call", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum AdminArgs {
+    CreateTopics { topics: Vec<NewTopicArgs>, validate_only: bool },
+    DeleteTopics { topics: Vec<String> },
+    CreatePartitions { topics: Vec<(String, i32)> },
+    FetchTopicMetadata { topics: Option<Vec<String>> },
+    ListOffsets { topic: String, timestamp: f64 },
+    FetchOffsets { group: String, topics: Option<Vec<(String, Vec<i32>)>> },
+    SetOffsets { group: String, topic: String, partitions: Vec<(i32, f64)> },
+    DescribeCluster,
+    DescribeConfigs { resources: Vec<(i8, String)> },
+    AlterConfigs { resources: Vec<(i8, String, Vec<(String, Option<String>)>)> },
+    ListGroups,
+    DescribeGroup { group: String },
+    DeleteGroup { group: String },
+    Close,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewTopicArgs {
+    topic: String,
+    partitions: Option<i32>,
+    replication_factor: Option<i16>,
+    configs: Vec<(String, String)>,
+}
+
+impl From<AdminArgs> for AdminCall {
+    fn from(args: AdminArgs) -> Self {
+        match args {
+            AdminArgs::CreateTopics { topics, validate_only } => AdminCall::CreateTopics {
+                topics: topics
+                    .into_iter()
+                    .map(|topic| NewTopic {
+                        topic: topic.topic,
+                        partitions: topic.partitions,
+                        replication_factor: topic.replication_factor,
+                        configs: topic.configs,
+                    })
+                    .collect(),
+                validate_only,
+            },
+            AdminArgs::DeleteTopics { topics } => AdminCall::DeleteTopics(topics),
+            AdminArgs::CreatePartitions { topics } => AdminCall::CreatePartitions(topics),
+            AdminArgs::FetchTopicMetadata { topics } => AdminCall::FetchTopicMetadata(topics),
+            AdminArgs::ListOffsets { topic, timestamp } => {
+                AdminCall::ListOffsets { topic, timestamp: timestamp as i64 }
+            }
+            AdminArgs::FetchOffsets { group, topics } => AdminCall::FetchOffsets { group, topics },
+            AdminArgs::SetOffsets { group, topic, partitions } => AdminCall::SetOffsets {
+                group,
+                topic,
+                partitions: partitions
+                    .into_iter()
+                    .map(|(partition, offset)| (partition, offset as i64))
+                    .collect(),
+            },
+            AdminArgs::DescribeCluster => AdminCall::DescribeCluster,
+            AdminArgs::DescribeConfigs { resources } => AdminCall::DescribeConfigs(resources),
+            AdminArgs::AlterConfigs { resources } => AdminCall::AlterConfigs(resources),
+            AdminArgs::ListGroups => AdminCall::ListGroups,
+            AdminArgs::DescribeGroup { group } => AdminCall::DescribeGroups(vec![group]),
+            AdminArgs::DeleteGroup { group } => AdminCall::DeleteGroups(vec![group]),
+            AdminArgs::Close => AdminCall::Close,
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl AdminHost {
+    /// Opens nothing yet; each call may take `timeout_ms`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(client: JsValue, timeout_ms: u32, connect: Function) -> Result<AdminHost, JsValue> {
+        let client: ClientConfig = serde_wasm_bindgen::from_value(client)?;
+        let admin = Admin::new(client.options(), ms(timeout_ms));
+        Ok(AdminHost { engine: Engine::new(admin, connect, |()| ()) })
+    }
+
+    /// One call, as `{ call: name, ... }`.
+    pub async fn call(&self, args: JsValue) -> Result<JsValue, JsValue> {
+        let args: AdminArgs = serde_wasm_bindgen::from_value(args)?;
+        let reply = Rc::clone(&self.engine).call(args.into()).await?;
+        let plain = serde_wasm_bindgen::Serializer::json_compatible();
+        Ok(reply.serialize(&plain)?)
+    }
+}
+
+fn topic_name(value: &JsValue) -> TopicName {
+    TopicName::from(value.as_string().unwrap_or_default().as_str())
+}
+
+fn record_of(record: &Array) -> ProducerRecord {
+    let headers: Array = record.get(2).unchecked_into();
+    ProducerRecord {
+        key: bytes_of(&record.get(0)),
+        value: bytes_of(&record.get(1)),
+        headers: headers
+            .iter()
+            .map(|header| {
+                let header: Array = header.unchecked_into();
+                (header.get(0).as_string().unwrap_or_default(), bytes_of(&header.get(1)))
+            })
+            .collect(),
+        partition: record.get(3).as_f64().map(|partition| partition as i32),
+        timestamp: record.get(4).as_f64().map(|timestamp| timestamp as i64),
+    }
+}
+
+/// Text or bytes; anything else is null.
+fn bytes_of(value: &JsValue) -> Option<Bytes> {
+    match value.as_string() {
+        Some(text) => Some(Bytes::from(text.into_bytes())),
+        None => value.dyn_ref::<Uint8Array>().map(|array| Bytes::from(array.to_vec())),
+    }
+}
+
+fn offset_or_undefined(offset: Option<i64>) -> JsValue {
+    offset.map_or(JsValue::UNDEFINED, |offset| offset.to_string().into())
+}
+
+/// A batch with kafkajs's message fields.
+fn batch_object(batch: &FetchedBatch) -> JsValue {
+    let messages: Array = batch
+        .records
+        .iter()
+        .map(|record| {
+            let headers = Object::new();
+            for (name, value) in &record.headers {
+                set(&headers, name, &bytes_or_null(value.as_ref()));
+            }
+            let message = Object::new();
+            set(&message, "key", &bytes_or_null(record.key.as_ref()));
+            set(&message, "value", &bytes_or_null(record.value.as_ref()));
+            set(&message, "timestamp", &record.timestamp.to_string().into());
+            set(&message, "offset", &record.offset.to_string().into());
+            set(&message, "headers", &headers);
+            message
+        })
+        .collect();
+    let object = Object::new();
+    set(&object, "topic", &batch.topic.as_str().into());
+    set(&object, "partition", &batch.partition.into());
+    set(&object, "highWatermark", &batch.high_watermark.to_string().into());
+    set(&object, "messages", &messages);
+    object.into()
+}
+
+fn bytes_or_null(bytes: Option<&Bytes>) -> JsValue {
+    bytes.map_or(JsValue::NULL, |bytes| Uint8Array::from(bytes.as_ref()).into())
+}
+
+fn event_object(event: &ConsumerEvent) -> (&'static str, JsValue) {
+    let payload = Object::new();
+    match event {
+        ConsumerEvent::Assigned { generation, member_id, leader_id, protocol, partitions } => {
+            let share = Object::new();
+            for (topic, partitions) in partitions {
+                let partitions: Array =
+                    partitions.iter().map(|partition| JsValue::from(*partition)).collect();
+                set(&share, topic.as_str(), &partitions);
+            }
+            set(&payload, "generationId", &generation.0.into());
+            set(&payload, "memberId", &member_id.into());
+            set(&payload, "leaderId", &leader_id.into());
+            set(&payload, "isLeader", &(member_id == leader_id).into());
+            set(&payload, "groupProtocol", &protocol.into());
+            set(&payload, "memberAssignment", &share);
+            ("assigned", payload.into())
+        }
+        ConsumerEvent::Revoked => ("revoked", payload.into()),
+        ConsumerEvent::Lost => ("lost", payload.into()),
+        ConsumerEvent::Crashed(error) => ("crashed", error_object(error)),
+    }
+}
+
+fn error_object(error: &ClientError) -> JsValue {
+    let object = Object::new();
+    let kind = match error.kind {
+        FailureKind::Protocol(code) => {
+            set(&object, "type", &wire_name(code).into());
+            set(&object, "code", &code.code().into());
+            "protocol"
+        }
+        FailureKind::Timeout => "timeout",
+        FailureKind::Connection => "connection",
+        FailureKind::Closed => "closed",
+        FailureKind::Invalid => "invalid",
+        FailureKind::Unsupported => "unsupported",
+    };
+    set(&object, "kind", &kind.into());
+    set(&object, "message", &error.message.as_str().into());
+    set(&object, "retriable", &error.retriable().into());
+    if let Some(topic) = &error.topic {
+        set(&object, "topic", &topic.into());
+    }
+    if let Some(partition) = error.partition {
+        set(&object, "partition", &partition.into());
+    }
+    object.into()
+}
+
+fn set(object: &Object, name: &str, value: &JsValue) {
+    // A plain object takes any property.
+    let _ = Reflect::set(object, &name.into(), value);
+}
