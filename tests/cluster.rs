@@ -131,3 +131,30 @@ fn metadata_is_answered_in_every_version() {
         assert_eq!((response.brokers.len(), response.topics.len()), (3, 1), "version {version}");
     }
 }
+
+#[test]
+fn a_cluster_whose_controller_was_killed_is_whole_again_after_all_were_ended() {
+    for seed in 0..40 {
+        let mut bench = Bench::new(seed, 3);
+        bench.ready();
+        bench.create_topic_through(BrokerId(1), "orders", 6, 3);
+        bench.settled("orders", 6, 3);
+        let controller = bench.world.broker(BrokerId(1)).and_then(|broker| broker.quorum().leader()).unwrap();
+        bench.world.crash(controller);
+        for _ in 0..5 {
+            bench.world.run_for(Duration::from_millis(400));
+            let leader = bench.leader("orders", 0);
+            if bench.world.broker(leader).is_some() {
+                bench.try_produce(leader, "orders", 0, b"x", -1);
+            }
+        }
+        for id in bench.world.ids() {
+            bench.world.crash(id);
+        }
+        for id in bench.world.ids() {
+            bench.world.start(id);
+        }
+        bench.ready();
+        bench.settled("orders", 6, 3);
+    }
+}

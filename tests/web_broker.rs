@@ -88,7 +88,8 @@ fn topic_name(name: &str) -> TopicName {
 async fn wait_for_leader(client: &mut Client, name: &str) {
     loop {
         let topic = metadata_request::MetadataRequestTopic::default().with_name(Some(topic_name(name)));
-        let request = MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
+        let request =
+            MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
         let Response::Metadata(found) = client.ask(9, request).await else { panic!() };
         if found.topics.iter().any(|t| t.error_code == 0 && t.partitions.iter().all(|p| p.leader_id.0 == 1)) {
             return;
@@ -99,9 +100,11 @@ async fn wait_for_leader(client: &mut Client, name: &str) {
 async fn produce(client: &mut Client, name: &str, value: &str) -> i64 {
     let mut builder = BatchBuilder::new(BatchOptions::default());
     builder.push(js_sys::Date::now() as i64, None, Some(value.as_bytes()), &[]);
-    let data = produce_request::PartitionProduceData::default().with_index(0).with_records(Some(builder.build()));
-    let topic =
-        produce_request::TopicProduceData::default().with_name(topic_name(name)).with_partition_data(vec![data]);
+    let data =
+        produce_request::PartitionProduceData::default().with_index(0).with_records(Some(builder.build()));
+    let topic = produce_request::TopicProduceData::default()
+        .with_name(topic_name(name))
+        .with_partition_data(vec![data]);
     let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(5000).with_topic_data(vec![topic]);
     let Response::Produce(answer) = client.ask(9, request).await else { panic!() };
     let answer = &answer.responses[0].partition_responses[0];

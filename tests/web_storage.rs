@@ -56,12 +56,12 @@ async fn a_log_of_many_chunks_is_read_in_order_from_any_offset() {
     IndexedDb::delete(NAME).await.unwrap();
     let db = IndexedDb::open(NAME).await.unwrap();
     let log = LogId::METADATA;
-    let chunks: Vec<Chunk> = (0..100)
-        .map(|n| Chunk { base: Offset(n * 10), bytes: Bytes::from(vec![n as u8; 1000]) })
-        .collect();
+    let chunks: Vec<Chunk> =
+        (0..100).map(|n| Chunk { base: Offset(n * 10), bytes: Bytes::from(vec![n as u8; 1000]) }).collect();
     let rows = vec![SegmentRow { base: Offset(0), bytes: Bytes::from_static(b"row") }];
     assert_eq!(execute(&db, IoOp::Append { log, chunks, rows }).await, IoResult::Done);
-    let IoResult::Read(found) = execute(&db, IoOp::Read { log, from: Offset(455), bytes_max: 30_000 }).await else {
+    let IoResult::Read(found) = execute(&db, IoOp::Read { log, from: Offset(455), bytes_max: 30_000 }).await
+    else {
         panic!("a read gives chunks");
     };
     let bases: Vec<i64> = found.iter().map(|chunk| chunk.base.0).collect();

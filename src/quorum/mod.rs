@@ -41,6 +41,8 @@ pub const QUORUM_STATE_KEY: &str = "quorum-state";
 
 /// Between attempts to reach a node that is away, and between looks around for a leader.
 const RETRY: Duration = Duration::from_millis(50);
+/// A node that has just started stands after this long, up to twice of it.
+const FIRST_ELECTION: Duration = Duration::from_millis(100);
 /// Between attempts to bring a failed storage back.
 const STORAGE_RETRY: Duration = Duration::from_millis(1000);
 /// How much of the metadata log stays in memory; older parts are read from storage.
@@ -161,6 +163,12 @@ impl Quorum {
             told: None,
         };
         quorum.role = quorum.unattached(now);
+        if let Role::Unattached { election_at: Some(at), .. } = &mut quorum.role {
+            // A leader that is up is found by asking around, much sooner than this. None up: no reason to wait long.
+            *at = now
+                + FIRST_ELECTION
+                + Duration::from_millis(quorum.rng.below(FIRST_ELECTION.as_millis() as u64));
+        }
         if quorum.voters.len() == 1 && quorum.is_voter() {
             // Nobody else to wait for.
             quorum.stand(now, fx);
@@ -389,7 +397,17 @@ impl Quorum {
             self.leave_role(fx);
             self.state = QuorumState { epoch, voted_for: None };
             self.persist(fx);
+            // Only a vote given or a leader heard puts an election off: a candidate that can't win would otherwise keep
+            // those that can from standing.
+            let standing = match &self.role {
+                Role::Unattached { election_at, .. } => *election_at,
+                Role::Candidate(candidacy) => Some(candidacy.next_deadline()),
+                _ => None,
+            };
             self.role = self.unattached(now);
+            if let (Role::Unattached { election_at, .. }, Some(standing)) = (&mut self.role, standing) {
+                *election_at = Some(standing);
+            }
         }
     }
 

@@ -97,6 +97,8 @@ impl<C: Client + 'static> Engine<C> {
                 }
                 ClientOutput::Net(NetOutput::Disconnect(conn)) => {
                     if let Some(port) = self.ports.borrow_mut().remove(&conn) {
+                        // Before the handler goes: a port can be spoken to after it was closed.
+                        port.port.set_onmessage(None);
                         let _ = port.port.post_message(&JsValue::NULL);
                         port.port.close();
                     }
@@ -127,7 +129,9 @@ impl<C: Client + 'static> Engine<C> {
                 }
                 Err(_) => {
                     let known = engine.ports.borrow_mut().remove(&conn);
-                    if known.is_some() {
+                    if let Some(port) = known {
+                        port.port.set_onmessage(None);
+                        port.port.close();
                         engine.give(ClientInput::Closed(conn));
                     }
                 }

@@ -232,9 +232,18 @@ impl Inner {
         if let Some(buffer) = data.dyn_ref::<ArrayBuffer>() {
             let bytes = Bytes::from(Uint8Array::new(buffer).to_vec());
             self.give(Input::Frame { from: Conn::Client(number), bytes });
-        } else if self.clients.borrow_mut().remove(&number).is_some() {
+        } else if let Some(client) = self.take_client(number) {
+            client.port.close();
             self.give(Input::Closed(Conn::Client(number)));
         }
+    }
+
+    fn take_client(&self, number: u64) -> Option<ClientPort> {
+        let client = self.clients.borrow_mut().remove(&number);
+        if let Some(client) = &client {
+            client.port.set_onmessage(None);
+        }
+        client
     }
 
     fn carry_out(&self) {
@@ -282,7 +291,7 @@ impl Inner {
 
     fn close(&self, conn: Conn) {
         if let Conn::Client(number) = conn
-            && let Some(client) = self.clients.borrow_mut().remove(&number)
+            && let Some(client) = self.take_client(number)
         {
             let _ = client.port.post_message(&JsValue::NULL);
             client.port.close();

@@ -280,7 +280,11 @@ export class Cluster {
     if (!this.#clientPorts.has(id)) this.#clientPorts.set(id, new Set())
     const ports = this.#clientPorts.get(id)
     ports.add(port1)
-    port1.addEventListener('message', ({ data }) => { if (data === null) ports.delete(port1) })
+    const close = port1.close.bind(port1)
+    port1.close = () => {
+      ports.delete(port1)
+      close()
+    }
     return port1
   }
 
