@@ -9,5 +9,6 @@ out=${TRUNK_STAGING_DIR:-dist}/sdk
 target=${CARGO_TARGET_DIR:-target}
 cargo build --release --target $WASM --lib
 mkdir -p "$out"
-wasm-bindgen --target web --out-dir "$out" --out-name tabmq "$target/$WASM/release/tabmq.wasm"
+# Function names are a third of the file and only serve a debugger.
+wasm-bindgen --target web --remove-name-section --remove-producers-section --out-dir "$out" --out-name tabmq "$target/$WASM/release/tabmq.wasm"
 cp -R www/sdk/. "$out/"

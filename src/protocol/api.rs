@@ -2,9 +2,12 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::*;
+use kafka_protocol::protocol::buf::ByteBuf;
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 pub use kafka_protocol::messages::ApiKey;
+
+use super::guard::{read_body, read_header};
 
 /// A request's bytes could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,14 +126,14 @@ macro_rules! apis {
             all
         }
 
-        fn decode_request_body(key: ApiKey, version: i16, buf: &mut Bytes) -> anyhow_free::Result<Request> {
+        pub(super) fn decode_request_body<B: ByteBuf>(key: ApiKey, version: i16, buf: &mut B) -> anyhow_free::Result<Request> {
             match key {
                 $(ApiKey::$name => $request::decode(buf, version).map(Request::$name).map_err(anyhow_free::text),)*
                 _ => Err(format!("{key:?} is not served")),
             }
         }
 
-        fn decode_response_body(key: ApiKey, version: i16, buf: &mut Bytes) -> anyhow_free::Result<Response> {
+        pub(super) fn decode_response_body<B: ByteBuf>(key: ApiKey, version: i16, buf: &mut B) -> anyhow_free::Result<Response> {
             match key {
                 $(ApiKey::$name => $response::decode(buf, version).map(Response::$name).map_err(anyhow_free::text),)*
                 _ => Err(format!("{key:?} is not served")),
@@ -206,18 +209,22 @@ pub fn decode_request(mut frame: Bytes) -> Result<RequestFrame, DecodeError> {
     if version < min || version > max {
         return Err(DecodeError::UnsupportedVersion { key, version, correlation_id });
     }
-    let header = RequestHeader::decode(&mut frame, key.request_header_version(version))
-        .map_err(|e| malformed(e.to_string()))?;
-    let body = decode_request_body(key, version, &mut frame).map_err(malformed)?;
+    let header_version = key.request_header_version(version);
+    let header =
+        read_header(&mut frame, |buf| RequestHeader::decode(buf, header_version).map_err(anyhow_free::text));
+    let header = header.map_err(malformed)?;
+    let body = read_body(&frame, |buf| decode_request_body(key, version, buf)).map_err(malformed)?;
     Ok(RequestFrame { key, version, correlation_id, client_id: header.client_id, body })
 }
 
 /// Reads a response frame (without its length prefix) to a request of `key` and `version`.
 pub fn decode_response(key: ApiKey, version: i16, mut frame: Bytes) -> Result<(i32, Response), DecodeError> {
     let malformed = |reason: String| DecodeError::Malformed { reason };
-    let header = ResponseHeader::decode(&mut frame, key.response_header_version(version))
-        .map_err(|e| malformed(e.to_string()))?;
-    let body = decode_response_body(key, version, &mut frame).map_err(malformed)?;
+    let header_version = key.response_header_version(version);
+    let header =
+        read_header(&mut frame, |buf| ResponseHeader::decode(buf, header_version).map_err(anyhow_free::text));
+    let header = header.map_err(malformed)?;
+    let body = read_body(&frame, |buf| decode_response_body(key, version, buf)).map_err(malformed)?;
     Ok((header.correlation_id, body))
 }
 

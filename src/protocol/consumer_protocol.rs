@@ -10,6 +10,8 @@ use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use crate::types::TopicName;
 
+use super::guard::read_body;
+
 const VERSION: i16 = 0;
 /// Later versions only add fields at the end, which are left unread.
 const VERSION_MAX: i16 = 3;
@@ -58,7 +60,8 @@ fn write(message: &impl Encodable) -> Bytes {
 fn read<M: Decodable>(bytes: &Bytes) -> Option<M> {
     let mut rest = bytes.clone();
     let version = rest.try_get_i16().ok()?;
-    M::decode(&mut rest, version.clamp(VERSION, VERSION_MAX)).ok()
+    let version = version.clamp(VERSION, VERSION_MAX);
+    read_body(&rest, |buf| M::decode(buf, version).map_err(|error| error.to_string())).ok()
 }
 
 #[cfg(test)]

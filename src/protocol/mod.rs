@@ -11,6 +11,7 @@ pub mod consumer_protocol;
 pub mod control;
 pub mod error;
 pub mod frame;
+mod guard;
 pub mod records;
 
 pub use api::{ApiKey, DecodeError, Request, RequestFrame, Response, decode_request, decode_response};
