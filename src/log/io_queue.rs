@@ -3,6 +3,8 @@
 //! - Appends that wait for the owner's next `take_io` share one operation, and small batches share one chunk.
 //! - A truncation is handed out only when nothing is outstanding. It ends the storage's refusal of appends after a failed
 //!   write; handed out behind an append that fails, it would let later appends in above a hole.
+//! - So is a deletion. Storage does not refuse it after a failed write, and behind a lost row of a new segment it would
+//!   delete the last row, and with it the knowledge of where the log ends.
 
 use std::collections::VecDeque;
 
@@ -29,8 +31,13 @@ struct PendingChunk {
 #[derive(Debug, Clone)]
 enum Pending {
     Append { chunks: Vec<PendingChunk>, rows: Vec<SegmentRow>, size: usize, end: Offset },
-    Cut(IoOp),
     Other { op: IoOp, kind: Outstanding },
+}
+
+impl Pending {
+    fn is(&self, wanted: Outstanding) -> bool {
+        matches!(self, Pending::Other { kind, .. } if *kind == wanted)
+    }
 }
 
 /// What an outstanding operation means to the log when it is done.
@@ -90,10 +97,9 @@ impl IoQueue {
 
     /// Queues a truncation. It replaces one that has not been handed out and is the last in the queue.
     pub fn cut(&mut self, to: Offset, keep: Option<Chunk>, rows: Vec<SegmentRow>) {
-        if let Some(Pending::Cut(_)) = self.pending.back() {
-            self.pending.pop_back();
-        }
-        self.pending.push_back(Pending::Cut(IoOp::Truncate { log: self.log, to, keep, rows }));
+        self.pending.pop_back_if(|pending| pending.is(Outstanding::Cut));
+        let op = IoOp::Truncate { log: self.log, to, keep, rows };
+        self.pending.push_back(Pending::Other { op, kind: Outstanding::Cut });
     }
 
     /// Queues a read for a truncation.
@@ -118,22 +124,19 @@ impl IoQueue {
     /// The operations to submit now, in order.
     pub fn take(&mut self) -> Vec<IoOp> {
         let mut ops = Vec::new();
-        while let Some(pending) = self.pending.pop_front() {
-            match pending {
-                Pending::Cut(op) if self.outstanding.is_empty() => {
-                    self.outstanding.push_back(Outstanding::Cut);
-                    ops.push(op);
-                }
-                Pending::Cut(op) => {
-                    self.pending.push_front(Pending::Cut(op));
-                    break;
-                }
-                Pending::Append { chunks, rows, end, .. } => {
+        while let Some(next) = self.pending.front() {
+            let alone = next.is(Outstanding::Cut) || next.is(Outstanding::Delete);
+            if alone && !self.outstanding.is_empty() {
+                break;
+            }
+            match self.pending.pop_front() {
+                None => break,
+                Some(Pending::Append { chunks, rows, end, .. }) => {
                     self.outstanding.push_back(Outstanding::Append { end });
                     let chunks = chunks.iter().map(PendingChunk::to_chunk).collect();
                     ops.push(IoOp::Append { log: self.log, chunks, rows });
                 }
-                Pending::Other { op, kind } => {
+                Some(Pending::Other { op, kind }) => {
                     self.outstanding.push_back(kind);
                     ops.push(op);
                 }
@@ -172,14 +175,14 @@ impl IoQueue {
 
     /// Reads for a truncation that is no longer wanted count for nothing.
     pub fn forget_scans(&mut self) {
-        self.pending.retain(|pending| !matches!(pending, Pending::Other { kind: Outstanding::Scan, .. }));
+        self.pending.retain(|pending| !pending.is(Outstanding::Scan));
         let scans = self.outstanding.iter_mut().filter(|outstanding| **outstanding == Outstanding::Scan);
         scans.for_each(|scan| *scan = Outstanding::Void);
     }
 
     /// True when a truncation is pending or outstanding.
     pub fn holds_cut(&self) -> bool {
-        self.pending.iter().any(|pending| matches!(pending, Pending::Cut(_)))
+        self.pending.iter().any(|pending| pending.is(Outstanding::Cut))
             || self.outstanding.contains(&Outstanding::Cut)
     }
 

@@ -39,7 +39,7 @@ pub struct AppendInfo {
     /// The batch is one of its producer's last five, sent again: nothing was appended. The answer is the original's, and
     /// must wait for the original's durability all the same.
     pub duplicate: bool,
-    /// Base of the segment that was opened for it.
+    /// Base of the segment that was opened for it (of the last, if for a follower there were several).
     pub rolled: Option<Offset>,
 }
 
@@ -171,8 +171,8 @@ impl PartitionLog {
         self.scan.is_some()
     }
 
-    /// How often the log was cut (also by a failed write). If this changed while a read was with the storage, its chunks
-    /// may hold what is no longer in the log: read again.
+    /// How often the log's end was cut (also by a failed write). If this changed while a read was with the storage, what
+    /// `supply` makes of its chunks is right all the same, but may be less than was asked for: read again.
     pub fn truncations(&self) -> u64 {
         self.truncations
     }
@@ -240,6 +240,12 @@ impl PartitionLog {
             });
         }
         self.producers.check(found.iter().map(|(facts, _)| facts))?;
+        if records.len() as u64 > self.config.segment_bytes {
+            return Err(AppendError::RecordListTooLarge {
+                size: records.len(),
+                max: self.config.segment_bytes,
+            });
+        }
         let patched = patched.freeze();
         let batches = found.into_iter().map(|(facts, range)| Batch { facts, bytes: patched.slice(range) });
         self.append(batches.collect(), log_append_time, now)
@@ -270,7 +276,21 @@ impl PartitionLog {
             latest = latest.max(facts.epoch);
             found.push(Batch { facts, bytes });
         }
-        self.append(found, None, now)
+        // One by one: what the leader appended in several steps may be larger than a segment.
+        let mut whole: Option<AppendInfo> = None;
+        for batch in found {
+            let info = self.append(vec![batch], None, now)?;
+            whole = Some(match whole {
+                None => info,
+                Some(before) => AppendInfo {
+                    first_offset: before.first_offset,
+                    max_timestamp: before.max_timestamp.max(info.max_timestamp),
+                    rolled: info.rolled.or(before.rolled),
+                    ..info
+                },
+            });
+        }
+        whole.ok_or(AppendError::NoBatches)
     }
 
     /// The operations to submit now, in order.
@@ -319,7 +339,8 @@ impl PartitionLog {
         }
     }
 
-    /// Cuts what a read from storage gave to what `read` would have returned, with the same arguments.
+    /// Cuts what a read from storage gave to what `read` would have returned, with the same arguments. Call it as soon as
+    /// the read is done, before later operations of the log are.
     pub fn supply(
         &self,
         chunks: &[Chunk],
@@ -329,6 +350,10 @@ impl PartitionLog {
         min_one: bool,
     ) -> Bytes {
         let up_to = up_to.min(self.log_end);
+        if let Some(bytes) = self.tail.read(from, up_to, bytes_max, min_one) {
+            return bytes;
+        }
+        let up_to = up_to.min(self.stored_end());
         let mut pieces: Vec<Bytes> = Vec::new();
         let mut size = 0;
         'chunks: for chunk in chunks {
@@ -374,7 +399,7 @@ impl PartitionLog {
         }
     }
 
-    /// Takes checked batches in: nothing can fail any more but the size of the whole.
+    /// Takes checked batches in: nothing can fail any more, except that there are none.
     fn append(
         &mut self,
         batches: Vec<Batch>,
@@ -386,9 +411,6 @@ impl PartitionLog {
         };
         let (first_offset, last_offset) = (first.facts.base, last.facts.last());
         let size: usize = batches.iter().map(|batch| batch.facts.size).sum();
-        if size as u64 > self.config.segment_bytes && batches.len() > 1 {
-            return Err(AppendError::RecordListTooLarge { size, max: self.config.segment_bytes });
-        }
         let max_timestamp = batches.iter().map(|batch| batch.facts.max_timestamp).max().filter(|t| *t >= 0);
         let rolled = self.should_roll(size, max_timestamp, last_offset, now).then(|| self.roll(now));
         if !self.row_written {
@@ -461,8 +483,21 @@ impl PartitionLog {
         active.encode(false, self.log_start, &self.epochs.slice(active.base, active.base))
     }
 
+    /// Keeps the tail within its bounds. While a cut is not settled it only grows, so that no read has to go where
+    /// storage still holds what was cut off.
     pub(super) fn evict(&mut self) {
-        self.tail.evict(self.durable_end, self.config.tail_bytes);
+        if self.is_settled() {
+            self.tail.evict(self.durable_end, self.config.tail_bytes);
+        }
+    }
+
+    /// Up to where storage can be believed: everything, or, while a cut is not settled, up to the tail's start.
+    pub(super) fn stored_end(&self) -> Offset {
+        if self.is_settled() { self.log_end } else { self.tail.start() }
+    }
+
+    fn is_settled(&self) -> bool {
+        !self.failed && self.scan.is_none() && !self.queue.holds_cut()
     }
 
     pub(super) fn active(&self) -> &Segment {

@@ -50,7 +50,8 @@ impl PartitionLog {
         self.lookup(timestamp, up_to, self.log_start)
     }
 
-    /// Goes on with a look-up, with the same `timestamp` and `up_to`, when the chunks it asked for are there.
+    /// Goes on with a look-up, with the same `timestamp` and `up_to`, when the chunks it asked for are
+    /// there (and before later operations of the log are done).
     pub fn resume_timestamp_lookup(
         &self,
         timestamp: i64,
@@ -58,10 +59,11 @@ impl PartitionLog {
         at: Offset,
         chunks: &[Chunk],
     ) -> TimestampLookup {
+        let stored_end = self.stored_end();
         let mut next = at;
         for chunk in chunks {
             for (header, range) in batch::batches(&chunk.bytes).map_while(Result::ok) {
-                if header.next_offset() <= next {
+                if header.next_offset() <= next || header.next_offset() > stored_end {
                     continue;
                 }
                 next = header.next_offset();
@@ -72,8 +74,12 @@ impl PartitionLog {
                 }
             }
         }
-        // No progress: storage has nothing more.
-        if next == at { TimestampLookup::NotFound } else { self.lookup(timestamp, up_to, next) }
+        // No progress where there should be some: storage has nothing more.
+        if next == at && at < stored_end {
+            TimestampLookup::NotFound
+        } else {
+            self.lookup(timestamp, up_to, next)
+        }
     }
 
     fn lookup(&self, timestamp: i64, up_to: Offset, from: Offset) -> TimestampLookup {
