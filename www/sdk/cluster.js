@@ -1,7 +1,7 @@
 // A cluster: one worker per broker, a MessageChannel per pair of brokers. The page starts, connects and ends them; what
 // they say to each other never passes through here.
 import init, { deleteDatabase, readCatalog, writeCatalog } from './tabmq.js'
-import { KafkaJSNonRetriableError, TabmqClusterInUseError, TabmqOptionError, TabmqStartError } from './errors.js'
+import { KafkaJSConnectionError, KafkaJSNonRetriableError, TabmqClusterInUseError, TabmqOptionError, TabmqStartError } from './errors.js'
 import { ClusterModel } from './model.js'
 import { checkOptions } from './options.js'
 import { Kafka } from './kafka.js'
@@ -38,6 +38,8 @@ export class Cluster {
   /** @type {Map<string, object>} Faults by `from>to`. */
   #links = new Map()
   #listeners = new Set()
+  /** @type {Set<number>} Brokers that were ended without a word to anybody. */
+  #silent = new Set()
   #closed = false
 
   /** @param {ReturnType<typeof checkOptions>} options */
@@ -137,7 +139,11 @@ export class Cluster {
       }
       worker.onmessage = ({ data }) => {
         switch (data.type) {
-          case 'ready': this.#workers.set(id, worker); resolve(undefined); break
+          case 'ready':
+            this.#silent.delete(id)
+            this.#workers.set(id, worker)
+            resolve(undefined)
+            break
           case 'failed': failed(data.reason); break
           case 'crashed': if (this.#workers.get(id) === worker) this.#crashed(id, data.reason); else failed(data.reason); break
           case 'stopped': this.#gone(id, 'stopped', false); break
@@ -166,6 +172,7 @@ export class Cluster {
     if (!worker) return
     this.#workers.delete(id)
     worker.terminate()
+    if (silent) this.#silent.add(id)
     if (!silent) {
       for (const peer of this.#workers.values()) peer.postMessage({ type: 'disconnectPeer', broker: id })
       for (const port of this.#clientPorts.get(id) ?? []) hangUp(port)
@@ -264,18 +271,19 @@ export class Cluster {
   }
 
   /**
-   * A connection to a broker: a port of raw Kafka bytes in any chunking, `null` for close.
+   * A connection to a broker: a port of raw Kafka bytes in any chunking, `null` for close. Throws (ECONNREFUSED) when
+   * the broker is not running.
    * @param {string} host @param {number} port @returns {MessagePort}
    */
   connect (host, port) {
     const id = Number(host.startsWith(HOST_PREFIX) ? host.slice(HOST_PREFIX.length) : NaN)
-    const { port1, port2 } = new MessageChannel()
     const worker = port === PORT ? this.#workers.get(id) : undefined
-    if (!worker) {
-      // Connection refused: the other end closes at once.
-      port2.postMessage(null)
-      return port1
+    if (!worker && !this.#silent.has(id)) {
+      throw Object.assign(new KafkaJSConnectionError(`connect ECONNREFUSED ${host}:${port}`), { code: 'ECONNREFUSED' })
     }
+    const { port1, port2 } = new MessageChannel()
+    // A host that went silent refuses nothing: nobody answers.
+    if (!worker) return port1
     worker.postMessage({ type: 'connectClient' }, [port2])
     if (!this.#clientPorts.has(id)) this.#clientPorts.set(id, new Set())
     const ports = this.#clientPorts.get(id)
