@@ -144,6 +144,8 @@ struct Queue {
     /// The request that carries the front batch.
     in_flight: Option<Tag>,
     retry_at: Option<Instant>,
+    /// Who was asked last.
+    asked: Option<BrokerId>,
     next_sequence: i32,
 }
 
@@ -503,7 +505,13 @@ impl Producer {
         let mut ready: BTreeMap<(BrokerId, i16), Vec<Place>> = BTreeMap::new();
         for (place, queue) in &self.queues {
             let Some(front) = queue.batches.front() else { continue };
-            let waits = queue.in_flight.is_some() || queue.retry_at.is_some_and(|at| at > now);
+            let leader = self.net.leader(&place.0, place.1);
+            // Another leader is another chance: no need to sit out what the last one cost.
+            let patient = queue.retry_at.is_some_and(|at| at > now) && leader == queue.asked;
+            if patient {
+                self.net.refresh_soon(now);
+            }
+            let waits = queue.in_flight.is_some() || patient;
             let lingers = front.attempts == 0
                 && !self.is_full(queue)
                 && self.closing.is_none()
@@ -513,7 +521,7 @@ impl Producer {
             if waits || lingers || nameless {
                 continue;
             }
-            match self.net.leader(&place.0, place.1) {
+            match leader {
                 Some(leader) => ready.entry((leader, front.acks)).or_default().push(place.clone()),
                 None => self.net.refresh_soon(now),
             }
@@ -601,6 +609,7 @@ impl Producer {
         for place in &places {
             if let Some(queue) = self.queues.get_mut(place) {
                 queue.in_flight = Some(tag);
+                queue.asked = Some(leader);
             }
         }
         self.requests.insert(tag, places);
