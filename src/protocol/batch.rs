@@ -176,14 +176,14 @@ impl BatchHeader {
         })
     }
 
-    /// Offset of the last record.
+    /// Offset of the last record. No base offset on the wire makes it overflow.
     pub fn last_offset(&self) -> Offset {
-        self.base_offset.plus(i64::from(self.last_offset_delta))
+        Offset(self.base_offset.0.saturating_add(i64::from(self.last_offset_delta)))
     }
 
     /// The offset after the last record.
     pub fn next_offset(&self) -> Offset {
-        self.last_offset().plus(1)
+        Offset(self.last_offset().0.saturating_add(1))
     }
 
     /// The whole batch in bytes, header included.

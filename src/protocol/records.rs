@@ -82,7 +82,8 @@ impl Reader {
         if !(0..header.record_count).contains(&offset_delta) {
             return Err(BatchError::Records("a record's offset is outside its batch"));
         }
-        Ok(Record { offset: header.base_offset.plus(offset_delta.into()), timestamp, key, value, headers })
+        let offset = Offset(header.base_offset.0.saturating_add(offset_delta.into()));
+        Ok(Record { offset, timestamp, key, value, headers })
     }
 
     fn nullable(&mut self) -> Result<Option<Bytes>, BatchError> {
