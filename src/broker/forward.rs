@@ -59,7 +59,7 @@ impl Forwarder {
                 self.in_flight.retain(|_, waiting| *waiting != number);
                 continue;
             }
-            if !request.retry_at.is_some_and(|at| at <= now) {
+            if request.retry_at.is_none_or(|at| at > now) {
                 continue;
             }
             let Some(controller) = controller else {

@@ -61,7 +61,7 @@ impl ProducerIds {
             // Retriable for every client, as Kafka answers while a block is on its way.
             fx.reply(token, refusal(ErrorCode::CoordinatorLoadInProgress));
         }
-        if self.waiting.is_empty() || self.in_flight.is_some() || !self.retry_at.is_some_and(|at| at <= now) {
+        if self.waiting.is_empty() || self.in_flight.is_some() || self.retry_at.is_none_or(|at| at > now) {
             return;
         }
         let (Some(controller), Some(epoch)) = (controller, epoch) else {

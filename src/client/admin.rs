@@ -47,6 +47,9 @@ pub struct NewTopic {
     pub configs: Vec<(String, String)>,
 }
 
+/// A config's name and its new value; none unsets it.
+pub type ConfigChange = (String, Option<String>);
+
 /// What an admin can be asked.
 #[derive(Debug, Clone)]
 pub enum AdminCall {
@@ -91,7 +94,7 @@ pub enum AdminCall {
     /// Configs of a resource: its type (2 topic, 4 broker) and name.
     DescribeConfigs(Vec<(i8, String)>),
     /// Set (or, without a value, unset) configs of a resource.
-    AlterConfigs(Vec<(i8, String, Vec<(String, Option<String>)>)>),
+    AlterConfigs(Vec<(i8, String, Vec<ConfigChange>)>),
     /// All groups.
     ListGroups,
     /// Groups in detail.

@@ -169,7 +169,7 @@ impl Consumer {
 
     /// Finds a start for positions that have none: the group's commits are asked for first, by `drive_membership`.
     pub(super) fn look_up_offsets(&mut self, now: Instant) {
-        if !self.lookup_at.is_some_and(|at| at <= now) || !self.membership.knows_commits(&self.options) {
+        if self.lookup_at.is_none_or(|at| at > now) || !self.membership.knows_commits(&self.options) {
             return;
         }
         self.lookup_at = None;

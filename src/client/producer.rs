@@ -754,8 +754,7 @@ impl Producer {
     fn expire(&mut self, now: Instant) {
         let places: Vec<Place> = self.queues.keys().cloned().collect();
         for place in places {
-            loop {
-                let Some(queue) = self.queues.get_mut(&place) else { break };
+            while let Some(queue) = self.queues.get_mut(&place) {
                 let Some(at) = queue.batches.iter().position(|batch| batch.deadline <= now) else { break };
                 let in_flight = at == 0 && queue.in_flight.is_some();
                 let Some(batch) = queue.batches.remove(at) else { break };

@@ -405,7 +405,7 @@ enum AdminArgs {
     SetOffsets { group: String, topic: String, partitions: Vec<(i32, f64)> },
     DescribeCluster,
     DescribeConfigs { resources: Vec<(i8, String)> },
-    AlterConfigs { resources: Vec<(i8, String, Vec<(String, Option<String>)>)> },
+    AlterConfigs { resources: Vec<(i8, String, Vec<ConfigChange>)> },
     ListGroups,
     DescribeGroup { group: String },
     DeleteGroup { group: String },
