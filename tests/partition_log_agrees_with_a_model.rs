@@ -14,6 +14,9 @@ use tabmq::sim::storage::MemoryStorage;
 use tabmq::time::{Duration, Instant};
 use tabmq::types::{LeaderEpoch, LogId, Offset, ProducerEpoch, ProducerId};
 
+/// A producer's epoch, and its batches: first sequence, base offset, count.
+type ProducerInModel = (i16, Vec<(i32, Offset, i32)>);
+
 #[derive(Debug, Clone)]
 enum Op {
     /// Several batches at once when `batches` is above 1.
@@ -308,8 +311,8 @@ impl World {
     }
 
     /// Epoch and last five batches (last sequence, last offset, delta) by the model.
-    fn producer_in_model(&self, producer: i64) -> Option<(i16, Vec<(i32, Offset, i32)>)> {
-        let mut found: Option<(i16, Vec<(i32, Offset, i32)>)> = None;
+    fn producer_in_model(&self, producer: i64) -> Option<ProducerInModel> {
+        let mut found: Option<ProducerInModel> = None;
         for stored in &self.model {
             let header = &stored.header;
             if header.producer_id != Some(ProducerId(producer)) {

@@ -17,8 +17,9 @@ use web_sys::{MessageEvent, MessagePort};
 
 use crate::client::{
     Admin, AdminCall, Assignor, CallId, Client, ClientError, ClientInput, ClientOptions, ClientOutput,
-    ConnId, Consumer, ConsumerCall, ConsumerEvent, ConsumerOptions, ConsumerReply, FailureKind, FetchedBatch,
-    NetOutput, NewTopic, Partitioner, Producer, ProducerCall, ProducerOptions, ProducerRecord, ProducerReply,
+    ConfigChange, ConnId, Consumer, ConsumerCall, ConsumerEvent, ConsumerOptions, ConsumerReply, FailureKind,
+    FetchedBatch, NetOutput, NewTopic, Partitioner, Producer, ProducerCall, ProducerOptions, ProducerRecord,
+    ProducerReply,
 };
 use crate::protocol::batch::Compression;
 use crate::protocol::error::wire_name;
@@ -26,6 +27,9 @@ use crate::time::{Duration, Instant};
 use crate::types::TopicName;
 
 use super::clock;
+
+/// Where a call's end is awaited.
+type Caller<C> = oneshot::Sender<Result<<C as Client>::Reply, ClientError>>;
 
 /// A client machine with its connections and its callers.
 struct Engine<C: Client> {
@@ -35,7 +39,7 @@ struct Engine<C: Client> {
     /// `tell(event)`.
     tell: Box<dyn Fn(C::Event)>,
     ports: RefCell<BTreeMap<ConnId, Port>>,
-    callers: RefCell<BTreeMap<CallId, oneshot::Sender<Result<C::Reply, ClientError>>>>,
+    callers: RefCell<BTreeMap<CallId, Caller<C>>>,
     next_call: Cell<u64>,
     timer: RefCell<Option<(Instant, Timeout)>>,
     this: Weak<Engine<C>>,
