@@ -565,7 +565,7 @@ fn run(config: LogConfig, ops: &[Op]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn with_small_segments(ops in prop::collection::vec(op(), 1..80), tail_bytes in 0usize..3000) {

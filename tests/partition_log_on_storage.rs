@@ -1,0 +1,231 @@
+//! A partition log on storage: opening one whose last writes are torn, rotten or out of place; failed writes; rolls; what a
+//! leader refuses.
+
+use bytes::{Bytes, BytesMut};
+use tabmq::log::io::{Chunk, IoOp, IoResult};
+use tabmq::log::{AppendError, CutReason, LogConfig, PartitionLog, ReadOutcome, RecoveryReport};
+use tabmq::protocol::batch::{self, BatchError};
+use tabmq::protocol::records::{BatchBuilder, BatchOptions};
+use tabmq::sim::storage::MemoryStorage;
+use tabmq::time::{Duration, Instant};
+use tabmq::types::{LeaderEpoch, LogId, Offset};
+
+const ID: LogId = LogId::METADATA;
+const NOW: Instant = Instant(1_000_000);
+
+fn batch_of(records: usize) -> Bytes {
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    (0..records).for_each(|_| builder.push(NOW.as_timestamp(), None, Some(b"value"), &[]));
+    builder.build()
+}
+
+fn open(storage: &mut MemoryStorage, config: &LogConfig) -> (PartitionLog, Option<RecoveryReport>) {
+    let recovered = storage.recovered().logs.remove(&ID).unwrap_or_default();
+    let (mut log, ops, report) = PartitionLog::recover(ID, config.clone(), recovered, NOW);
+    for op in ops {
+        log.io_done(&storage.execute(op));
+    }
+    settle(&mut log, storage);
+    (log, report)
+}
+
+fn settle(log: &mut PartitionLog, storage: &mut MemoryStorage) {
+    while !log.io_idle() {
+        for op in log.take_io() {
+            log.io_done(&storage.execute(op));
+        }
+    }
+}
+
+/// A log of three committed batches of two records in one chunk, and three of three in another.
+fn filled(config: &LogConfig) -> MemoryStorage {
+    let mut storage = MemoryStorage::default();
+    let (mut log, _) = open(&mut storage, config);
+    for records in [2, 3] {
+        for _ in 0..3 {
+            log.append_as_leader(&batch_of(records), LeaderEpoch(4), NOW).expect("appends");
+        }
+        settle(&mut log, &mut storage);
+    }
+    assert_eq!(storage.chunks(ID).iter().map(|chunk| chunk.base.0).collect::<Vec<_>>(), [0, 6]);
+    storage
+}
+
+fn reads_whole(log: &PartitionLog, storage: &mut MemoryStorage) -> Offset {
+    let mut at = log.log_start_offset();
+    while at < log.log_end_offset() {
+        let bytes = match log.read(at, log.log_end_offset(), 1000, true) {
+            ReadOutcome::Batches(bytes) => bytes,
+            ReadOutcome::NeedsIo(op) => match storage.execute(op) {
+                IoResult::Read(chunks) => log.supply(&chunks, at, log.log_end_offset(), 1000, true),
+                other => panic!("{other:?}"),
+            },
+            ReadOutcome::OutOfRange => panic!("{at} is within the log"),
+        };
+        let (header, range) = batch::batches(&bytes).next().expect("at least one").expect("whole");
+        batch::validate_batch(&bytes[range]).expect("valid");
+        at = header.next_offset();
+    }
+    at
+}
+
+#[test]
+fn a_chunk_cut_short_loses_its_last_batch_only() {
+    let config = LogConfig::default();
+    let mut storage = filled(&config);
+    storage.corrupt_chunk(ID, Offset(6), |bytes| bytes.truncate(bytes.len() - 5));
+    let (mut log, report) = open(&mut storage, &config);
+    let bytes_cut = batch_of(3).len() as u64 - 5;
+    let reason = CutReason::CorruptBatch(BatchError::CutShort);
+    assert_eq!(report, Some(RecoveryReport { log: ID, end: Offset(12), bytes_cut, reason }));
+    assert_eq!(log.log_end_offset(), Offset(12));
+
+    log.append_as_leader(&batch_of(1), LeaderEpoch(5), NOW).expect("goes on");
+    settle(&mut log, &mut storage);
+    let (log, report) = open(&mut storage, &config);
+    assert_eq!(report, None, "the cut is in storage too");
+    assert_eq!(reads_whole(&log, &mut storage), Offset(13));
+    assert_eq!(log.end_offset_for_epoch(LeaderEpoch(4)), Some((LeaderEpoch(4), Offset(12))));
+}
+
+#[test]
+fn a_flipped_bit_cuts_from_its_batch_on() {
+    let config = LogConfig::default();
+    let mut storage = filled(&config);
+    storage.corrupt_chunk(ID, Offset(0), |bytes| bytes[batch_of(2).len() + 70] ^= 1);
+    let (log, report) = open(&mut storage, &config);
+    let report = report.expect("something was wrong");
+    assert_eq!((report.end, log.log_end_offset()), (Offset(2), Offset(2)));
+    assert_eq!(report.bytes_cut, (2 * batch_of(2).len() + 3 * batch_of(3).len()) as u64);
+    assert!(matches!(report.reason, CutReason::CorruptBatch(BatchError::Crc { .. })));
+    assert_eq!(storage.chunks(ID).len(), 1);
+    assert_eq!(reads_whole(&log, &mut storage), Offset(2));
+}
+
+#[test]
+fn a_missing_chunk_cuts_at_the_gap() {
+    let config = LogConfig::default();
+    let mut storage = filled(&config);
+    let mut far = BytesMut::from(batch_of(1).as_ref());
+    batch::set_base_offset(&mut far, Offset(40));
+    let chunks = vec![Chunk { base: Offset(40), bytes: far.freeze() }];
+    assert_eq!(storage.execute(IoOp::Append { log: ID, chunks, rows: Vec::new() }), IoResult::Done);
+    let (log, report) = open(&mut storage, &config);
+    assert_eq!(report.map(|r| (r.end, r.reason)), Some((Offset(15), CutReason::Gap { found: Offset(40) })));
+    assert_eq!(reads_whole(&log, &mut storage), Offset(15));
+    assert!(storage.chunks(ID).iter().all(|chunk| chunk.base < Offset(15)));
+}
+
+#[test]
+fn opening_asks_for_the_last_segment_only() {
+    let config = LogConfig { segment_bytes: 700, ..LogConfig::default() };
+    let mut storage = MemoryStorage::default();
+    let (mut log, _) = open(&mut storage, &config);
+    for _ in 0..50 {
+        log.append_as_leader(&batch_of(2), LeaderEpoch(1), NOW).expect("appends");
+        settle(&mut log, &mut storage);
+    }
+    assert!(log.segments().len() > 5);
+    let found = storage.recovered().logs.remove(&ID).expect("there");
+    assert!(found.tail.len() < 10);
+    let (again, report) = open(&mut storage, &config);
+    assert_eq!(report, None);
+    let sums = |log: &PartitionLog| log.segments().iter().map(|s| (s.base, s.facts)).collect::<Vec<_>>();
+    assert_eq!(sums(&again), sums(&log));
+    assert_eq!(reads_whole(&again, &mut storage), Offset(100));
+}
+
+#[test]
+fn an_unreadable_row_is_reported_and_costs_no_record() {
+    let config = LogConfig { segment_bytes: 700, ..LogConfig::default() };
+    let mut storage = MemoryStorage::default();
+    let (mut log, _) = open(&mut storage, &config);
+    for _ in 0..20 {
+        log.append_as_leader(&batch_of(2), LeaderEpoch(1), NOW).expect("appends");
+        settle(&mut log, &mut storage);
+    }
+    let mut found = storage.recovered().logs.remove(&ID).expect("there");
+    let base = found.rows[1].base;
+    found.rows[1].bytes = Bytes::from_static(b"rot");
+    let (log, _, report) = PartitionLog::recover(ID, config, found, NOW);
+    assert_eq!(report.map(|r| r.reason), Some(CutReason::UnreadableRow { base }));
+    assert_eq!(reads_whole(&log, &mut storage), Offset(40));
+}
+
+#[test]
+fn a_failed_write_drops_what_was_never_acknowledged_and_refuses_appends_until_storage_is_cut() {
+    let config = LogConfig::default();
+    let mut storage = filled(&config);
+    let (mut log, _) = open(&mut storage, &config);
+    storage.fail_writes(Some(tabmq::log::io::IoError::QuotaExceeded));
+    log.append_as_leader(&batch_of(1), LeaderEpoch(9), NOW).expect("memory takes it");
+    assert_eq!((log.log_end_offset(), log.durable_end_offset()), (Offset(16), Offset(15)));
+    settle(&mut log, &mut storage);
+    assert_eq!((log.log_end_offset(), log.durable_end_offset()), (Offset(15), Offset(15)));
+    assert_eq!(log.latest_epoch(), Some(LeaderEpoch(4)));
+    let refused = log.append_as_leader(&batch_of(1), LeaderEpoch(9), NOW);
+    assert_eq!(refused, Err(AppendError::StorageFailed));
+
+    log.retry_storage();
+    settle(&mut log, &mut storage);
+    assert!(log.storage_failed(), "the quota is still used up");
+    storage.fail_writes(None);
+    log.retry_storage();
+    settle(&mut log, &mut storage);
+    assert!(!log.storage_failed());
+    let info = log.append_as_leader(&batch_of(1), LeaderEpoch(9), NOW).expect("goes on");
+    assert_eq!(info.first_offset, Offset(15));
+}
+
+#[test]
+fn a_segment_is_rolled_by_size_and_by_the_records_own_time() {
+    let size = batch_of(2).len() as u64;
+    let config = LogConfig {
+        segment_bytes: 3 * size,
+        segment_ms: Duration::from_secs(60),
+        timestamp_after_max: None,
+        ..LogConfig::default()
+    };
+    let mut storage = MemoryStorage::default();
+    let (mut log, _) = open(&mut storage, &config);
+    let mut append =
+        |records: Bytes| log.append_as_leader(&records, LeaderEpoch(1), NOW).map(|info| info.rolled);
+    assert_eq!(
+        (0..3).map(|_| append(batch_of(2))).collect::<Result<Vec<_>, _>>(),
+        Ok(vec![None, None, None])
+    );
+    assert_eq!(append(batch_of(2)), Ok(Some(Offset(6))), "a fourth does not fit");
+    let mut later = BatchBuilder::new(BatchOptions::default());
+    later.push(NOW.as_timestamp() + 60_000, None, None, &[]);
+    assert_eq!(append(later.build()), Ok(None), "not yet older than segment.ms");
+    let mut later = BatchBuilder::new(BatchOptions::default());
+    later.push(NOW.as_timestamp() + 60_001, None, None, &[]);
+    assert_eq!(append(later.build()), Ok(Some(Offset(9))), "the broker's clock did not move");
+    assert!(matches!(append(batch_of(200)), Err(AppendError::RecordListTooLarge { .. })));
+}
+
+#[test]
+fn what_a_leader_may_not_accept_is_refused_whole() {
+    let config = LogConfig { max_message_bytes: 200, ..LogConfig::default() };
+    let mut storage = MemoryStorage::default();
+    let (mut log, _) = open(&mut storage, &config);
+    let mut append = |records: &Bytes| log.append_as_leader(records, LeaderEpoch(1), NOW);
+    assert_eq!(append(&Bytes::new()), Err(AppendError::NoBatches));
+    let large = batch_of(50);
+    assert_eq!(append(&large), Err(AppendError::RecordTooLarge { size: large.len(), max: 200 }));
+    let mut two = BytesMut::from(batch_of(1).as_ref());
+    two.extend_from_slice(&large);
+    assert!(append(&two.freeze()).is_err());
+    let mut torn = batch_of(1).to_vec();
+    torn[65] ^= 1;
+    assert!(matches!(append(&torn.into()), Err(AppendError::CorruptBatch(BatchError::Crc { .. }))));
+    let mut future = BatchBuilder::new(BatchOptions::default());
+    future.push(NOW.as_timestamp() + 3_600_001, None, None, &[]);
+    assert!(matches!(append(&future.build()), Err(AppendError::TimestampInFuture { .. })));
+    assert_eq!(log.log_end_offset(), Offset(0));
+    log.append_as_leader(&batch_of(1), LeaderEpoch(3), NOW).expect("appends");
+    let old = log.append_as_leader(&batch_of(1), LeaderEpoch(2), NOW);
+    assert_eq!(old, Err(AppendError::EpochWentBack { latest: LeaderEpoch(3), got: LeaderEpoch(2) }));
+    let gap = log.append_as_follower(&batch_of(1), NOW);
+    assert_eq!(gap, Err(AppendError::OffsetsNotContiguous { expected: Offset(1), got: Offset(0) }));
+}
