@@ -7,7 +7,8 @@ cd "$ROOT"
 
 out=${TRUNK_STAGING_DIR:-dist}
 mkdir -p "$out/vendor/lit-html/directives" "$out/data"
-cp node_modules/lit-html/{lit-html,directive,directive-helpers}.js "$out/vendor/lit-html/"
-cp node_modules/lit-html/directives/repeat.js "$out/vendor/lit-html/directives/"
+# With their types, for tsc.
+cp node_modules/lit-html/{lit-html,directive,directive-helpers}.{js,d.ts} "$out/vendor/lit-html/"
+cp node_modules/lit-html/directives/repeat.{js,d.ts} "$out/vendor/lit-html/directives/"
 cp node_modules/papaparse/papaparse.min.js "$out/vendor/"
 cp node_modules/vega-datasets/data/flights-20k.json "$out/data/"

@@ -30,7 +30,7 @@ export class Cluster {
   #options
   /** @type {WebAssembly.Module} */ #module
   #catalog
-  #releaseLock = () => {}
+  /** @type {(value?: unknown) => void} */ #releaseLock = () => {}
   /** @type {Map<number, Worker>} Workers that announced themselves. */
   #workers = new Map()
   /** @type {Map<number, Set<MessagePort>>} The clients' ends of connections, by broker. */

@@ -190,7 +190,7 @@ class Consumer {
   #listeners = new Map()
   #running
   #stopped = false
-  #assigned = () => {}
+  /** @type {(value?: unknown) => void} */ #assigned = () => {}
   #paused = new Map()
   events = EVENTS
 
@@ -261,7 +261,10 @@ class Consumer {
     await Promise.race([first, this.#running])
   }
 
-  /** Takes batches as they come, up to so many partitions at a time; of a partition one after the other. */
+  /**
+   * Takes batches as they come, up to so many partitions at a time; of a partition one after the other.
+   * @param {any} options
+   */
   async #loop ({ partitionsConsumedConcurrently: concurrent, ...options }) {
     const busy = new Set()
     while (!this.#stopped) {
@@ -282,6 +285,7 @@ class Consumer {
     await Promise.all(busy)
   }
 
+  /** @param {any} raw @param {any} options */
   async #process (raw, { eachMessage, eachBatch, eachBatchAutoResolve }) {
     const { topic, partition, messages } = raw
     let next = Number(messages[0].offset)
@@ -403,6 +407,7 @@ class Consumer {
   /** `for await (const { topic, partition, message } of consumer)`: a message counts as processed when the next is asked for. */
   async * [Symbol.asyncIterator] () {
     const queue = []
+    /** @type {(value?: unknown) => void} */
     let wake = () => {}
     const ended = this.run({
       partitionsConsumedConcurrently: 100,

@@ -15,7 +15,11 @@ function isUrl (value) {
   return value === undefined || typeof value === 'string' || value instanceof URL
 }
 
-/** @param {Record<string, any>} given @param {Record<string, { default: any, check: (v: any) => boolean, want: string }>} table */
+/**
+ * @param {Record<string, any>} given
+ * @param {Record<string, { default?: any, check: (v: any) => boolean, want: string }>} table
+ * @returns {any} every option of the table, given or default
+ */
 export function check (given, table) {
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(table, name)) throw new TabmqOptionError(name, `is not an option here; there are ${Object.keys(table).join(', ')}`)
@@ -31,7 +35,7 @@ export function check (given, table) {
 
 /** @param {any} given */
 export function checkOptions (given) {
-  const options = /** @type {any} */ (check(given, CLUSTER))
+  const options = check(given, CLUSTER)
   options.config = Object.fromEntries(Object.entries(options.config).map(([name, value]) => [name, String(value)]))
   return options
 }

@@ -116,7 +116,7 @@ export function produceView (root, kafka, admin) {
               @change=${async (event) => { const [chosen] = event.target.files; if (chosen) await open(store, chosen.name, await chosen.text()) }}>
           </label>
         </div>
-        ${file ? html`<div class="row" style="margin-top:10px">
+        ${file ? html`<div class="row spaced">
           <label>Topic <input name="file-topic" .value=${file.topic} ?disabled=${job} @input=${(event) => { file.topic = event.target.value }}></label>
           <label>Key column <select name="file-key" ?disabled=${job} @change=${(event) => { file.key = event.target.value }}>
             ${file.table.columns.map((column) => html`<option ?selected=${column === file.key}>${column}</option>`)}</select></label>

@@ -7,7 +7,7 @@ import { inWords } from '../words.js'
 export function timelineView (root) {
   let paused = null
 
-  const time = (at) => new Date(at).toLocaleTimeString('en', { hour12: false, fractionalSecondDigits: 3 })
+  const time = (at) => new Date(at).toLocaleTimeString('en', { hourCycle: 'h23', hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
 
   return (store) => {
     const events = paused ?? store.timeline

@@ -92,6 +92,6 @@ function row (partition, index, most) {
     <td class="number">${leaderEpoch}</td>
     <td class="number" data-high-watermark>${highWatermark.toLocaleString('en')}</td>
     <td class="number">${logEnd.toLocaleString('en')}</td>
-    <td><div class="strip" role="img" aria-label="${highWatermark} of ${logEnd} records committed"><i style="width:${(100 * highWatermark / most).toFixed(1)}%"></i></div></td>
+    <td><progress class="strip" max=${most} .value=${highWatermark} aria-label="${highWatermark} records committed"></progress></td>
   </tr>`
 }
