@@ -28,9 +28,38 @@ pub struct Record {
     pub headers: Vec<RecordHeader>,
 }
 
+/// One batch claims at most this many records: what a batch of the largest size taken can hold, compressed.
+const RECORDS_MAX: i32 = 4_000_000;
+
 /// Checks a whole batch and reads its records.
 pub fn decode_records(batch: &Bytes) -> Result<Vec<Record>, BatchError> {
+    let mut records = Vec::new();
+    walk_records(batch, |record| records.push(record))?;
+    Ok(records)
+}
+
+/// Checks a whole batch down to its records, as a leader must before it gives them offsets: they are there, as many as
+/// the header says, in order. The records of a codec that can't be read here are taken on the header's word, which is
+/// bounded.
+pub fn check_records(batch: &Bytes) -> Result<BatchHeader, BatchError> {
+    let mut next = None;
+    let mut in_order = true;
+    match walk_records(batch, |record| {
+        in_order &= next.is_none_or(|next| record.offset == next);
+        next = Some(record.offset.plus(1));
+    }) {
+        Ok(header) if in_order => Ok(header),
+        Ok(_) => Err(BatchError::Records("the offsets of the records are not consecutive")),
+        Err(BatchError::UnsupportedCompression(_)) => validate_batch(batch),
+        Err(error) => Err(error),
+    }
+}
+
+fn walk_records(batch: &Bytes, mut each: impl FnMut(Record)) -> Result<BatchHeader, BatchError> {
     let header = validate_batch(batch)?;
+    if header.record_count > RECORDS_MAX {
+        return Err(BatchError::Inconsistent("the batch claims more records than a batch can have"));
+    }
     let body = batch.slice(BATCH_HEADER_BYTES..);
     let body = match header.compression() {
         Some(Compression::None) => body,
@@ -38,15 +67,13 @@ pub fn decode_records(batch: &Bytes) -> Result<Vec<Record>, BatchError> {
         None => return Err(BatchError::Inconsistent("the compression codec is unknown")),
     };
     let mut reader = Reader { bytes: body };
-    // A record takes seven bytes at least, so a count can't ask for more memory than the batch has bytes.
-    let mut records = Vec::with_capacity((header.record_count as usize).min(reader.bytes.len() / 7 + 1));
     for _ in 0..header.record_count {
-        records.push(reader.record(&header)?);
+        each(reader.record(&header)?);
     }
     if !reader.bytes.is_empty() {
         return Err(BatchError::Records("bytes follow the last record"));
     }
-    Ok(records)
+    Ok(header)
 }
 
 struct Reader {

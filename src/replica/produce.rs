@@ -23,6 +23,7 @@ use crate::protocol::messages::produce_response::{
     LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
 use crate::protocol::messages::{self, ProduceRequest, ProduceResponse};
+use crate::protocol::records::check_records as check_batch_records;
 use crate::protocol::{ErrorCode, StrBytes};
 use crate::time::{Duration, Instant};
 use crate::types::{LeaderEpoch, LogId, Offset, TopicName, TopicPartition};
@@ -323,7 +324,12 @@ fn check_records(records: &Bytes, version: i16) -> Result<(), Refusal> {
     if header.is_transactional() {
         return Err(ErrorCode::InvalidTxnState.into());
     }
-    Ok(())
+    match check_batch_records(records) {
+        Ok(_) => Ok(()),
+        // What is wrong with the batch as a whole is found again, and named, by the log.
+        Err(error @ BatchError::Records(_)) => Err(invalid(format!("{error}."))),
+        Err(error) => Err(error.code().into()),
+    }
 }
 
 fn refusal(refusal: AppendRefusal) -> Refusal {
