@@ -10,7 +10,9 @@ use js_sys::{Array, ArrayBuffer, Function, Object, Reflect, Uint8Array};
 use tabmq::protocol::frame::FrameReader;
 use tabmq::protocol::messages::*;
 use tabmq::protocol::records::{BatchBuilder, BatchOptions, decode_records};
-use tabmq::protocol::{ApiKey, Request, Response, StrBytes, batch, decode_response, encode_request};
+use tabmq::protocol::{
+    ApiKey, ErrorCode, Request, Response, StrBytes, batch, decode_response, encode_request,
+};
 use tabmq::web::BrokerHost;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -121,8 +123,16 @@ async fn values(client: &mut Client, name: &str) -> Vec<String> {
         .with_min_bytes(1)
         .with_max_bytes(1 << 20)
         .with_topics(vec![topic]);
-    let Response::Fetch(answer) = client.ask(11, request).await else { panic!() };
-    let bytes = answer.responses[0].partitions[0].records.clone().unwrap_or_default();
+    // A broker that has just been opened knows of its partitions before it leads them again; clients ask again.
+    let partition = loop {
+        let Response::Fetch(mut answer) = client.ask(11, request.clone()).await else { panic!() };
+        let partition = answer.responses.remove(0).partitions.remove(0);
+        match ErrorCode::try_from_code(partition.error_code) {
+            None => break partition,
+            Some(error) => assert!(error.is_retriable(), "{error}"),
+        }
+    };
+    let bytes = partition.records.unwrap_or_default();
     batch::batches(&bytes)
         .flat_map(|found| decode_records(&bytes.slice(found.unwrap().1)).unwrap())
         .map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap())

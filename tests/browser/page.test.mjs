@@ -1,0 +1,131 @@
+// The page, as a person uses it.
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { fromRoot, openChromium, resultFile, startSite, until } from './harness.mjs'
+
+/** @param {import('playwright-core').Page} page */
+const ready = (page) => page.waitForFunction(() => document.body.dataset.ready || document.body.dataset.failed)
+
+/** @param {import('playwright-core').Page} page */
+const consumed = async (page) => {
+  const counts = await page.locator('[data-count]').allTextContents()
+  return counts.reduce((sum, text) => sum + Number(text.replace(/,/g, '')), 0)
+}
+
+/** @param {import('playwright-core').Page} page */
+const replicasInSync = (page, partition) => page.locator(`tr[data-partition="${partition}"] .replica.in-sync`).count()
+
+test('flights are produced and consumed on while the leader of partition 0 is killed, and it comes back in sync', { timeout: 240_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await browser.open(site.url)
+  await ready(page)
+  await page.fill('[name=topic]', 'orders')
+  await page.click('text=Create topic')
+  await page.waitForSelector('[data-note=topic].good')
+  await page.fill('[data-form=produce] [name=key]', 'ann')
+  await page.click('[data-form=produce] button')
+  await page.waitForSelector('[data-note=produce].good')
+  assert.match(await page.textContent('[data-note=produce]'), /Acked: orders, partition \d, offset 0\./)
+
+  await page.click('text=Load 20,000 flights')
+  await until('some flights are acked', () => page.$eval('progress[aria-label="Records acked"]', (bar) => bar.value > 2000))
+  const leader = await page.textContent('tr[data-partition="0"] td:nth-child(2)')
+  await page.click(`[data-broker="${leader}"] button.danger`)
+  await page.waitForSelector(`[data-broker="${leader}"].crashed`)
+  await page.click('[data-consumer=A] button')
+  await page.click('[data-consumer=B] button')
+  await page.waitForSelector('[data-note=file].good', { timeout: 90_000 })
+  assert.match(await page.textContent('[data-note=file]'), /Done: 20,000 records acked/)
+  assert.match(await page.textContent('#timeline-list'), /elected broker \d leader of flights-0/)
+  await until('both consumers have partitions', async () =>
+    (await page.locator('[data-assignment]').allTextContents()).every((text) => /\d/.test(text)))
+  await until('all flights are read', async () => await consumed(page) >= 20_000, { timeoutMs: 60_000 })
+  await page.screenshot({ path: await resultFile('page-light.png'), fullPage: true })
+
+  await page.click(`[data-broker="${leader}"] button:has-text("Start")`)
+  await until('partition 0 has three replicas in sync', async () => await replicasInSync(page, 0) === 3, { timeoutMs: 60_000 })
+
+  const second = await browser.open(site.url)
+  await ready(second)
+  assert.match(await second.textContent('[role=alert]'), /open in another tab/)
+  await second.close()
+
+  await page.reload()
+  await ready(page)
+  await until('the records are there after a reload', async () => {
+    const counts = await page.locator('[data-high-watermark]').allTextContents()
+    return counts.reduce((sum, text) => sum + Number(text.replace(/,/g, '')), 0) === 20_000
+  })
+})
+
+test('a broker that is stopped hands over, and what is refused is said in words', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await browser.open(site.url)
+  await ready(page)
+  const create = async (name, partitions, replicas) => {
+    await page.fill('[name=topic]', name)
+    await page.fill('[name=partitions]', String(partitions))
+    await page.fill('[name=replicas]', String(replicas))
+    await page.click('text=Create topic')
+  }
+  await create('orders', 3, 3)
+  await page.waitForSelector('[data-note=topic].good')
+  for (const [name, partitions, replicas, words] of [
+    ['not a name', 1, 3, /INVALID_TOPIC_EXCEPTION.*not a name/],
+    ['orders', 1, 3, /TOPIC_ALREADY_EXISTS/],
+    ['none', 0, 3, /INVALID_PARTITIONS/],
+    ['four', 1, 4, /INVALID_REPLICATION_FACTOR/],
+  ]) {
+    await create(name, partitions, replicas)
+    await until(`${words}`, async () => words.test(await page.textContent('[data-note=topic]')))
+  }
+  await page.click('[data-broker="2"] button:has-text("Stop")')
+  await page.waitForSelector('[data-broker="2"].stopped')
+  await until('others lead', async () => !(await page.locator('tbody td:nth-child(2)').allTextContents()).includes('2'))
+})
+
+test('files are read with a key column of choice, and a broken one is named with its line', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await browser.open(site.url)
+  await ready(page)
+  const choose = (name, text) => page.setInputFiles('input[type=file]', { name, mimeType: 'text/plain', buffer: Buffer.from(text) })
+  for (const [name, text, words] of [
+    ['broken.ndjson', '{"a":1}\n{"a":', /broken\.ndjson, line 2/],
+    ['broken.json', '[\n{"a":1},\n{"a" 2}\n]', /broken\.json, line 3/],
+    ['broken.csv', 'a,b\n1,2\n3\n', /broken\.csv, line 3/],
+    ['picture.png', 'x', /not a \.json/],
+  ]) {
+    await choose(name, text)
+    await until(`${words}`, async () => words.test(await page.textContent('[data-note=file]')))
+  }
+  await choose('people.csv', 'name,town\nann,Bonn\nbob,Köln\n')
+  await page.selectOption('[name=file-key]', 'town')
+  await page.click('text=Produce >> nth=-1')
+  await page.waitForSelector('[data-note=file].good')
+  await page.click('[data-consumer=A] button')
+  await until('two records are read', async () => await consumed(page) === 2)
+  assert.match(await page.textContent('[data-consumer=A] .records'), /Köln {2}{"name":"bob","town":"Köln"}/)
+})
+
+test('no accessibility violation, light, dark and narrow', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await browser.open(site.url)
+  await ready(page)
+  await page.click('text=Create topic')
+  await page.waitForSelector('[data-note=topic].good')
+  await page.evaluate(await readFile(fromRoot('node_modules/axe-core/axe.min.js'), 'utf8'))
+  for (const [colorScheme, width] of /** @type {['light'|'dark', number][]} */ ([['light', 1280], ['dark', 1280], ['light', 360]])) {
+    await page.emulateMedia({ colorScheme })
+    await page.setViewportSize({ width, height: 900 })
+    const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run())
+    assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`), [], `${colorScheme} ${width}`)
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth)
+    assert.equal(wide, false, `the page scrolls sideways at ${width}`)
+    await page.screenshot({ path: await resultFile(`page-${colorScheme}-${width}.png`), fullPage: true })
+  }
+})
