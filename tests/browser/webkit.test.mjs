@@ -1,0 +1,38 @@
+// A smoke of the built page in WebKit: three brokers, produce, consume, kill, reload.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { resultFile, startSite, until } from './harness.mjs'
+import { openWebKit } from './webkit.mjs'
+
+test('the page works in WebKit: produce, consume, kill a leader, reload', { timeout: 240_000 }, async (t) => {
+  const site = await startSite(t)
+  const webkit = await openWebKit(t)
+  if (!webkit) return
+  const text = (selector) => webkit.execute('return document.querySelector(arguments[0])?.textContent ?? ""', [selector])
+  const ready = () => until('the page is ready', () => webkit.execute('return document.body.dataset.ready ?? document.body.dataset.failed'), { timeoutMs: 60_000 })
+  await webkit.navigate(site.url)
+  assert.equal(await ready(), 'true', await text('[role=alert]'))
+  await webkit.click('#topic-form button')
+  await until('the topic is there', async () => /Created orders/.test(await text('[data-note=topic]')))
+  await webkit.click('[data-form=produce] button')
+  await until('the record is acked', async () => /Acked: orders/.test(await text('[data-note=produce]')))
+  await webkit.click('[data-consumer=A] button')
+  await until('the record is read', async () => await text('[data-consumer=A] [data-count]') === '1', { timeoutMs: 60_000 })
+
+  const leader = await text('tr[data-partition="0"] td:nth-child(2)')
+  await webkit.click(`[data-broker="${leader}"] button.danger`)
+  await until('another broker leads partition 0', async () => {
+    const now = await text('tr[data-partition="0"] td:nth-child(2)')
+    return now !== leader && /^\d$/.test(now)
+  }, { timeoutMs: 60_000 })
+  for (let n = 2; n <= 7; n++) {
+    await webkit.click('[data-form=produce] button')
+    await until(`record ${n} is read`, async () => await text('[data-consumer=A] [data-count]') === String(n), { timeoutMs: 60_000 })
+  }
+  await webkit.screenshot(await resultFile('webkit.png'))
+
+  await webkit.reload()
+  assert.equal(await ready(), 'true', await text('[role=alert]'))
+  const total = () => webkit.execute('return [...document.querySelectorAll("[data-high-watermark]")].reduce((sum, cell) => sum + Number(cell.textContent), 0)')
+  await until('the seven records are there after the reload', async () => await total() === 7, { timeoutMs: 60_000 })
+})
