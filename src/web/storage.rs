@@ -186,13 +186,15 @@ impl IndexedDb {
         let mut found = Vec::new();
         let mut size = 0;
         let mut start = floor.unwrap_or(Offset::ZERO);
-        while size < *bytes_max {
+        // At least one chunk, whatever the limit.
+        let wants_more = |size: usize, found: &[Chunk]| found.is_empty() || size < *bytes_max;
+        while wants_more(size, &found) {
             // A few at a time: how many chunks make `bytes_max` is not known before they are seen.
             let page = entries(&chunks, Some(range(*log, Some(start), None)?), Some(CHUNKS_PER_PAGE)).await?;
             let last_page = page.len() < CHUNKS_PER_PAGE as usize;
             for (key, value) in page {
                 let Some((_, base)) = log_key(&key) else { continue };
-                if size < *bytes_max {
+                if wants_more(size, &found) {
                     let bytes = bytes_of(&value);
                     size += bytes.len();
                     found.push(Chunk { base, bytes });
