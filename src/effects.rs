@@ -59,7 +59,7 @@ pub struct PeerRequest {
 pub enum PeerError {
     /// No connection, or it closed while waiting.
     Disconnected,
-    /// No answer within the request's timeout; the connection is closed.
+    /// No answer within the request's timeout; a later one is dropped.
     TimedOut,
     /// The answer could not be read.
     Undecodable,
