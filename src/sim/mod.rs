@@ -1,5 +1,6 @@
-//! The simulated hosts of a broker: storage in memory today.
+//! The simulated hosts of brokers and clients: storage in memory, a network, virtual time.
 
+pub mod clients;
 pub mod storage;
 mod world;
 
