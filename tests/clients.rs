@@ -10,6 +10,7 @@ use tabmq::client::*;
 use tabmq::protocol::ErrorCode;
 use tabmq::protocol::batch::Compression;
 
+use tabmq::rng::Rng;
 use tabmq::sim::clients::{Clients, Handle};
 use tabmq::sim::{Latencies, World};
 use tabmq::time::{Duration, Instant};
@@ -209,7 +210,8 @@ impl Load {
     fn finish(&mut self, rig: &mut Rig) {
         let producer = &self.producer;
         let limit = ms(35_000);
-        let held = rig.clients.run_until(&mut rig.bench.world, limit, |_| producer.look().unanswered().is_empty());
+        let held =
+            rig.clients.run_until(&mut rig.bench.world, limit, |_| producer.look().unanswered().is_empty());
         assert!(held, "seed {}: {} calls unanswered", rig.seed, self.calls.len());
         self.gather();
     }
@@ -271,4 +273,698 @@ impl Rig {
         }
         longest
     }
+}
+
+#[test]
+fn a_producer_goes_on_through_random_crashes_and_cuts() {
+    for seed in 0..40 {
+        let mut rng = Rng::new(seed);
+        let latencies = Latencies { network_max: ms(1 + rng.below(15)), storage_max: ms(1 + rng.below(20)) };
+        let mut rig = Rig::with(seed, latencies);
+        rig.create_topic(6);
+        let producer = rig.producer(producer_options());
+        let mut load = Load::new(producer);
+        for _ in 0..5 {
+            load.run(&mut rig, ms(200 + rng.below(600)), ms(15));
+            let victim = BrokerId(1 + rng.below(3) as i32);
+            if rng.below(3) == 0 {
+                let other = BrokerId(victim.0 % 3 + 1);
+                rig.bench.world.set_cut(victim, other, true);
+                if rng.below(2) == 0 {
+                    rig.bench.world.set_cut(other, victim, true);
+                }
+                load.run(&mut rig, ms(300 + rng.below(3000)), ms(15));
+                rig.bench.world.set_cut(victim, other, false);
+                rig.bench.world.set_cut(other, victim, false);
+            } else {
+                rig.bench.world.crash(victim);
+                load.run(&mut rig, ms(100 + rng.below(2500)), ms(15));
+                rig.bench.world.start(victim);
+            }
+            // One fault at a time: the cluster is whole again before the next.
+            rig.heal(6);
+            load.gather();
+        }
+        load.finish(&mut rig);
+        assert!(load.failed.is_empty(), "seed {seed}: {:?}", &load.failed[..load.failed.len().min(3)]);
+        load.check(&mut rig, 6);
+    }
+}
+
+impl Rig {
+    /// Runs the clients until all replicas are in sync.
+    fn heal(&mut self, partitions: usize) {
+        let name = TopicName::from(TOPIC);
+        self.run_until(ms(20_000), "all replicas in sync", |world| {
+            world.ids().iter().all(|id| {
+                world.broker(*id).is_some_and(|broker| {
+                    broker.is_running()
+                        && broker.image().topic_named(&name).is_some_and(|(_, topic)| {
+                            topic.partitions.len() == partitions
+                                && topic.partitions.values().all(|p| p.leader.is_some() && p.isr.len() == 3)
+                        })
+                })
+            })
+        });
+    }
+}
+
+/// A consumer whose host polls, and gives each batch back at once.
+struct Reader {
+    consumer: Handle<Consumer>,
+    poll: Option<CallId>,
+    got: Vec<(i32, i64, String)>,
+    seen_events: usize,
+    share: Vec<i32>,
+}
+
+impl Reader {
+    fn start(rig: &mut Rig, options: ConsumerOptions) -> Self {
+        let consumer = rig.clients.add(Consumer::new(options));
+        let topics = vec![TopicName::from(TOPIC)];
+        let world = &mut rig.bench.world;
+        consumer.call(world, ConsumerCall::Subscribe { topics, from_beginning: true });
+        consumer.call(world, ConsumerCall::Start);
+        Reader { consumer, poll: None, got: Vec::new(), seen_events: 0, share: Vec::new() }
+    }
+
+    fn turn(&mut self, world: &mut World) {
+        let seed = "a reader";
+        for event in &self.consumer.look().events[self.seen_events..] {
+            match &event.1 {
+                ConsumerEvent::Assigned { partitions, .. } => {
+                    self.share = partitions.values().flatten().copied().collect();
+                }
+                ConsumerEvent::Revoked | ConsumerEvent::Lost => self.share.clear(),
+                ConsumerEvent::Crashed(error) => panic!("{seed} crashed: {error:?}"),
+            }
+        }
+        self.seen_events = self.consumer.look().events.len();
+        for (_, call, result) in self.consumer.take_replies() {
+            if self.poll != Some(call) {
+                continue;
+            }
+            self.poll = None;
+            let Ok(ConsumerReply::Batches(batches)) = result else { continue };
+            for batch in batches {
+                let mut next = 0;
+                for record in &batch.records {
+                    let value = String::from_utf8(record.value.clone().unwrap().to_vec()).unwrap();
+                    self.got.push((batch.partition, record.offset.0, value));
+                    next = record.offset.0 + 1;
+                }
+                let (topic, partition) = (batch.topic, batch.partition);
+                self.consumer.call(world, ConsumerCall::Processed { topic, partition, next });
+            }
+        }
+        if self.poll.is_none() {
+            let call = ConsumerCall::Poll { batches_max: 3, wait: ms(1000) };
+            self.poll = Some(self.consumer.call(world, call));
+        }
+    }
+}
+
+/// Runs the load (if there is one) and the readers for `duration`.
+fn run_all(rig: &mut Rig, mut load: Option<&mut Load>, readers: &mut [&mut Reader], duration: Duration) {
+    let until = rig.now() + duration;
+    let mut send_at = rig.now();
+    while rig.now() < until {
+        if let Some(load) = &mut load
+            && rig.now() >= send_at
+        {
+            load.send_one(&mut rig.bench.world);
+            load.gather();
+            send_at = rig.now() + ms(20);
+        }
+        for reader in readers.iter_mut() {
+            reader.turn(&mut rig.bench.world);
+        }
+        rig.run_for(ms(5));
+    }
+}
+
+/// Everything acked was read; of a partition, offsets only go on or back to what is not committed, and skip nothing.
+fn check_read(seed: u64, load: &Load, readers: &[&Reader]) {
+    let mut offsets: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
+    let mut values = BTreeSet::new();
+    for reader in readers {
+        let mut reached: BTreeMap<i32, i64> = BTreeMap::new();
+        for (partition, offset, value) in &reader.got {
+            let next = reached.insert(*partition, offset + 1).unwrap_or(*offset);
+            // Another member may have read in between; going back is reading again.
+            let _ = next;
+            offsets.entry(*partition).or_default().insert(*offset);
+            values.insert(value.clone());
+        }
+    }
+    for value in &load.acked {
+        assert!(values.contains(value), "seed {seed}: {value} was acked and never read");
+    }
+    for (partition, offsets) in offsets {
+        let contiguous = (0..offsets.len() as i64).all(|offset| offsets.contains(&offset));
+        assert!(contiguous, "seed {seed}: gap in partition {partition}");
+    }
+}
+
+fn share_of(reader: &Reader) -> usize {
+    reader.share.len()
+}
+
+#[test]
+fn two_consumers_share_and_one_takes_over_what_the_other_leaves() {
+    for seed in 0..20 {
+        let assignor = if seed % 2 == 0 { Assignor::Range } else { Assignor::RoundRobin };
+        let mut rig = Rig::with_topic(seed, 6);
+        let producer = rig.producer(producer_options());
+        let mut load = Load::new(producer);
+        let mut a = Reader::start(&mut rig, consumer_options("a", assignor));
+        run_all(&mut rig, Some(&mut load), &mut [&mut a], ms(4000));
+        assert_eq!(share_of(&a), 6, "seed {seed}");
+        let mut b = Reader::start(&mut rig, consumer_options("b", assignor));
+        run_all(&mut rig, Some(&mut load), &mut [&mut a, &mut b], ms(4000));
+        assert_eq!((share_of(&a), share_of(&b)), (3, 3), "seed {seed}");
+        let before = a.got.len();
+        assert!(!b.got.is_empty(), "seed {seed}");
+        // a leaves.
+        let left_at = rig.now();
+        match seed % 4 {
+            0 | 1 => {
+                let call = a.consumer.call(&mut rig.bench.world, ConsumerCall::Close);
+                run_all(&mut rig, Some(&mut load), &mut [&mut b], ms(1500));
+                assert!(!a.consumer.look().unanswered().contains(&call), "seed {seed}: close");
+            }
+            2 => {
+                rig.clients.kill(&mut rig.bench.world, &a.consumer);
+                run_all(&mut rig, Some(&mut load), &mut [&mut b], ms(5000));
+            }
+            _ => {
+                rig.clients.silence(&a.consumer);
+                run_all(&mut rig, Some(&mut load), &mut [&mut b], ms(5000));
+            }
+        }
+        assert_eq!(share_of(&b), 6, "seed {seed}: after {:?}", rig.now().since(left_at));
+        assert_eq!(a.got.len(), before, "seed {seed}");
+        load.finish(&mut rig);
+        run_all(&mut rig, None, &mut [&mut b], ms(2000));
+        check_read(seed, &load, &[&a, &b]);
+        if seed % 4 < 2 {
+            let all: Vec<_> = a.got.iter().chain(&b.got).collect();
+            let unique: BTreeSet<_> = all.iter().collect();
+            assert_eq!(all.len(), unique.len(), "seed {seed}: read twice, though nobody died");
+        }
+        // A new member of the group begins where it was committed.
+        let call = b.consumer.call(&mut rig.bench.world, ConsumerCall::Close);
+        rig.run_for(ms(1000));
+        assert!(!b.consumer.look().unanswered().contains(&call), "seed {seed}: close");
+        let mut c = Reader::start(&mut rig, consumer_options("c", assignor));
+        run_all(&mut rig, None, &mut [&mut c], ms(4000));
+        assert_eq!((share_of(&c), c.got.len()), (6, 0), "seed {seed}");
+    }
+}
+
+#[test]
+fn consumers_go_on_when_a_broker_dies_the_coordinators_too() {
+    for seed in 0..30 {
+        let mut rig = Rig::with_topic(seed, 6);
+        let producer = rig.producer(producer_options());
+        let mut load = Load::new(producer);
+        let mut a = Reader::start(&mut rig, consumer_options("a", Assignor::Range));
+        let mut b = Reader::start(&mut rig, consumer_options("b", Assignor::Range));
+        run_all(&mut rig, Some(&mut load), &mut [&mut a, &mut b], ms(5000));
+        let mut rng = Rng::new(seed);
+        for round in 0..3 {
+            let victim = BrokerId(1 + rng.below(3) as i32);
+            rig.bench.world.crash(victim);
+            let read = a.got.len() + b.got.len();
+            run_all(&mut rig, Some(&mut load), &mut [&mut a, &mut b], ms(3000));
+            assert!(a.got.len() + b.got.len() > read + 60, "seed {seed} round {round}: stalled");
+            rig.bench.world.start(victim);
+            run_all(&mut rig, Some(&mut load), &mut [&mut a, &mut b], ms(3000));
+            rig.heal(6);
+        }
+        load.finish(&mut rig);
+        run_all(&mut rig, None, &mut [&mut a, &mut b], ms(5000));
+        assert_eq!(share_of(&a) + share_of(&b), 6, "seed {seed}");
+        check_read(seed, &load, &[&a, &b]);
+    }
+}
+
+#[test]
+fn a_reader_without_a_group_reads_all_and_notices_new_partitions() {
+    let mut rig = Rig::with_topic(1, 2);
+    let producer = rig.producer(producer_options());
+    let options = ConsumerOptions { group_id: None, ..consumer_options("a", Assignor::Range) };
+    let mut reader = Reader::start(&mut rig, options);
+    let mut load = Load { keys: 50, ..Load::new(producer) };
+    run_all(&mut rig, Some(&mut load), &mut [&mut reader], ms(2000));
+    let admin = rig.admin();
+    rig.answer(&admin, AdminCall::CreatePartitions(vec![(TOPIC.to_owned(), 4)]), ms(3000)).unwrap();
+    run_all(&mut rig, Some(&mut load), &mut [&mut reader], ms(15_000));
+    load.finish(&mut rig);
+    run_all(&mut rig, None, &mut [&mut reader], ms(2000));
+    check_read(1, &load, &[&reader]);
+    let partitions: BTreeSet<i32> = reader.got.iter().map(|(partition, ..)| *partition).collect();
+    assert_eq!(partitions.len(), 4, "{partitions:?}");
+    let commit = vec![(TopicName::from(TOPIC), 0, 1, None)];
+    let error = rig.answer(&reader.consumer, ConsumerCall::Commit(commit), ms(10)).unwrap_err();
+    assert_eq!(error.kind, FailureKind::Invalid);
+}
+
+#[test]
+fn seek_pause_resume_and_manual_commits_do_what_they_say() {
+    let mut rig = Rig::with_topic(2, 1);
+    let producer = rig.producer(producer_options());
+    let records = |from: u32| (from..from + 5).map(|n| record("k", &format!("k:{n}"))).collect::<Vec<_>>();
+    rig.answer(&producer, send(records(0)), ms(3000)).unwrap();
+    rig.answer(&producer, send(records(5)), ms(3000)).unwrap();
+    let options = ConsumerOptions { auto_commit: None, ..consumer_options("a", Assignor::Range) };
+    let consumer = rig.clients.add(Consumer::new(options.clone()));
+    let topic = TopicName::from(TOPIC);
+    let early = ConsumerCall::Commit(vec![(topic.clone(), 0, 1, None)]);
+    assert_eq!(rig.answer(&consumer, early, ms(10)).unwrap_err().kind, FailureKind::Invalid);
+    let subscribe = ConsumerCall::Subscribe { topics: vec![topic.clone()], from_beginning: true };
+    rig.answer(&consumer, subscribe, ms(10)).unwrap();
+    rig.answer(&consumer, ConsumerCall::Start, ms(10)).unwrap();
+    let poll = |rig: &mut Rig, wait: u64| {
+        let call = ConsumerCall::Poll { batches_max: 1, wait: ms(wait) };
+        let Ok(ConsumerReply::Batches(batches)) = rig.answer(&consumer, call, ms(wait + 10)) else {
+            panic!()
+        };
+        batches.first().map(|b| b.records.iter().map(|r| r.offset.0).collect::<Vec<_>>())
+    };
+    let seek = |offset| ConsumerCall::Seek { topic: TopicName::from(TOPIC), partition: 0, offset };
+    let done = |next| ConsumerCall::Processed { topic: TopicName::from(TOPIC), partition: 0, next };
+    let first = poll(&mut rig, 8000).expect("a batch");
+    assert_eq!(first.first(), Some(&0));
+    // With the host: nothing else of the partition is handed out.
+    assert_eq!(poll(&mut rig, 1000), None);
+    // A seek while the batch is with the host wins over the batch's end.
+    rig.answer(&consumer, seek(7), ms(10)).unwrap();
+    rig.answer(&consumer, done(first.last().unwrap() + 1), ms(10)).unwrap();
+    assert_eq!(poll(&mut rig, 3000), Some(vec![7, 8, 9]));
+    // Part of it done: the rest comes again.
+    rig.answer(&consumer, done(8), ms(10)).unwrap();
+    assert_eq!(poll(&mut rig, 3000), Some(vec![8, 9]));
+    rig.answer(&consumer, done(10), ms(10)).unwrap();
+    rig.answer(&consumer, ConsumerCall::Pause(vec![(topic.clone(), vec![])]), ms(10)).unwrap();
+    rig.answer(&producer, send(records(10)), ms(3000)).unwrap();
+    assert_eq!(poll(&mut rig, 2000), None);
+    rig.answer(&consumer, ConsumerCall::Resume(vec![(topic.clone(), vec![0])]), ms(10)).unwrap();
+    rig.answer(&consumer, ConsumerCall::Resume(vec![(topic.clone(), vec![])]), ms(10)).unwrap();
+    assert_eq!(poll(&mut rig, 3000), Some(vec![10, 11, 12, 13, 14]));
+    let commit = ConsumerCall::Commit(vec![(topic.clone(), 0, 12, Some("here".to_owned()))]);
+    rig.answer(&consumer, commit, ms(3000)).unwrap();
+    let admin = rig.admin();
+    let asked = AdminCall::FetchOffsets { group: "readers".to_owned(), topics: None };
+    let Ok(AdminReply::Committed(topics)) = rig.answer(&admin, asked, ms(3000)) else { panic!() };
+    assert_eq!(topics[0].partitions[0].offset, "12");
+    assert_eq!(topics[0].partitions[0].metadata.as_deref(), Some("here"));
+    // Out of range: begins where the subscription says.
+    rig.answer(&consumer, done(15), ms(10)).unwrap();
+    rig.answer(&consumer, seek(5000), ms(10)).unwrap();
+    assert_eq!(poll(&mut rig, 3000).and_then(|offsets| offsets.first().copied()), Some(0));
+    rig.answer(&consumer, done(1), ms(10)).unwrap();
+    rig.answer(&consumer, ConsumerCall::Close, ms(6000)).unwrap();
+    // Another member begins at the commit.
+    let consumer = rig.clients.add(Consumer::new(options));
+    let subscribe = ConsumerCall::Subscribe { topics: vec![topic.clone()], from_beginning: true };
+    rig.answer(&consumer, subscribe, ms(10)).unwrap();
+    rig.answer(&consumer, ConsumerCall::Start, ms(10)).unwrap();
+    let call = ConsumerCall::Poll { batches_max: 1, wait: ms(8000) };
+    let Ok(ConsumerReply::Batches(batches)) = rig.answer(&consumer, call, ms(8010)) else { panic!() };
+    assert_eq!(batches[0].records[0].offset.0, 12);
+}
+
+fn protocol_error<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> ErrorCode {
+    match answer.unwrap_err() {
+        ClientError { kind: FailureKind::Protocol(code), .. } => code,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn new_topic(name: &str, partitions: i32, replicas: i16) -> AdminCall {
+    let topic = NewTopic {
+        topic: name.to_owned(),
+        partitions: Some(partitions),
+        replication_factor: Some(replicas),
+        configs: Vec::new(),
+    };
+    AdminCall::CreateTopics { topics: vec![topic], validate_only: false }
+}
+
+#[test]
+fn an_admin_manages_topics_configs_and_groups_through_any_broker() {
+    for through in 1..=3 {
+        let mut rig = Rig::new(through);
+        let mut options = client_options("admin");
+        options.bootstrap = vec![(format!("broker-{through}"), 9092)];
+        let admin = rig.clients.add(Admin::new(options, ms(10_000)));
+        let soon = ms(3000);
+        assert_eq!(
+            protocol_error(rig.answer(&admin, new_topic("a/b", 1, 1), soon)),
+            ErrorCode::InvalidTopicException
+        );
+        assert_eq!(
+            protocol_error(rig.answer(&admin, new_topic("x", 0, 1), soon)),
+            ErrorCode::InvalidPartitions
+        );
+        assert_eq!(
+            protocol_error(rig.answer(&admin, new_topic("x", 1, 4), soon)),
+            ErrorCode::InvalidReplicationFactor
+        );
+        rig.answer(&admin, new_topic("x", 2, 3), soon).unwrap();
+        assert_eq!(
+            protocol_error(rig.answer(&admin, new_topic("x", 2, 3), soon)),
+            ErrorCode::TopicAlreadyExists
+        );
+        let validated = AdminCall::CreateTopics {
+            topics: vec![NewTopic {
+                topic: "y".to_owned(),
+                partitions: None,
+                replication_factor: None,
+                configs: vec![("retention.ms".to_owned(), "5000".to_owned())],
+            }],
+            validate_only: true,
+        };
+        rig.answer(&admin, validated, soon).unwrap();
+        rig.answer(&admin, AdminCall::CreatePartitions(vec![("x".to_owned(), 5)]), soon).unwrap();
+        let fewer = AdminCall::CreatePartitions(vec![("x".to_owned(), 1)]);
+        assert_eq!(protocol_error(rig.answer(&admin, fewer, soon)), ErrorCode::InvalidPartitions);
+        rig.run_for(ms(500));
+        let Ok(AdminReply::Topics(topics)) = rig.answer(&admin, AdminCall::FetchTopicMetadata(None), soon)
+        else {
+            panic!()
+        };
+        assert_eq!((topics.len(), topics[0].partitions.len()), (1, 5));
+        let unknown = AdminCall::FetchTopicMetadata(Some(vec!["nope".to_owned()]));
+        assert_eq!(protocol_error(rig.answer(&admin, unknown, soon)), ErrorCode::UnknownTopicOrPartition);
+        let producer = rig.producer(producer_options());
+        let sent = send_to("x", vec![record("a", "a:1"), record("b", "b:1")], -1, None);
+        rig.answer(&producer, sent, soon).unwrap();
+        for (timestamp, total) in [(-1, 2), (-2, 0)] {
+            let asked = AdminCall::ListOffsets { topic: "x".to_owned(), timestamp };
+            let Ok(AdminReply::Offsets(offsets)) = rig.answer(&admin, asked, soon) else { panic!() };
+            assert_eq!(offsets.len(), 5);
+            assert_eq!(offsets.iter().map(|o| o.offset.parse::<i64>().unwrap()).sum::<i64>(), total);
+        }
+        let asked = AdminCall::ListOffsets { topic: "nope".to_owned(), timestamp: -1 };
+        assert_eq!(protocol_error(rig.answer(&admin, asked, soon)), ErrorCode::UnknownTopicOrPartition);
+        let Ok(AdminReply::Cluster { brokers, controller, .. }) =
+            rig.answer(&admin, AdminCall::DescribeCluster, soon)
+        else {
+            panic!()
+        };
+        assert_eq!(brokers.len(), 3);
+        assert!(controller.is_some());
+        let set = vec![("retention.ms".to_owned(), Some("60000".to_owned()))];
+        rig.answer(&admin, AdminCall::AlterConfigs(vec![(2, "x".to_owned(), set)]), soon).unwrap();
+        rig.run_for(ms(500));
+        let value_of = |rig: &mut Rig| {
+            let asked = AdminCall::DescribeConfigs(vec![(2, "x".to_owned())]);
+            let Ok(AdminReply::Configs(configs)) = rig.answer(&admin, asked, soon) else { panic!() };
+            let entry = configs[0].config_entries.iter().find(|c| c.config_name == "retention.ms").unwrap();
+            (entry.config_value.clone(), entry.is_default)
+        };
+        assert_eq!(value_of(&mut rig), (Some("60000".to_owned()), false));
+        let unset = vec![("retention.ms".to_owned(), None)];
+        rig.answer(&admin, AdminCall::AlterConfigs(vec![(2, "x".to_owned(), unset)]), soon).unwrap();
+        rig.run_for(ms(500));
+        assert!(value_of(&mut rig).1);
+        let wrong = vec![("retention.ms".to_owned(), Some("soon".to_owned()))];
+        let wrong = AdminCall::AlterConfigs(vec![(2, "x".to_owned(), wrong)]);
+        assert_eq!(protocol_error(rig.answer(&admin, wrong, soon)), ErrorCode::InvalidConfig);
+        let broker = AdminCall::DescribeConfigs(vec![(4, "2".to_owned())]);
+        let Ok(AdminReply::Configs(configs)) = rig.answer(&admin, broker, soon) else { panic!() };
+        assert!(!configs[0].config_entries.is_empty());
+        // Groups: none, then one with offsets set by hand, then gone.
+        let Ok(AdminReply::Groups(groups)) = rig.answer(&admin, AdminCall::ListGroups, soon) else {
+            panic!()
+        };
+        assert!(groups.is_empty());
+        let set =
+            AdminCall::SetOffsets { group: "g".to_owned(), topic: "x".to_owned(), partitions: vec![(0, 7)] };
+        rig.answer(&admin, set, ms(8000)).unwrap();
+        let Ok(AdminReply::Groups(groups)) = rig.answer(&admin, AdminCall::ListGroups, soon) else {
+            panic!()
+        };
+        assert_eq!(groups.len(), 1);
+        let described = AdminCall::DescribeGroups(vec!["g".to_owned()]);
+        let Ok(AdminReply::Groups(groups)) = rig.answer(&admin, described, soon) else { panic!() };
+        assert_eq!(groups[0].state, "Empty");
+        let asked = AdminCall::FetchOffsets {
+            group: "g".to_owned(),
+            topics: Some(vec![("x".to_owned(), vec![0, 1])]),
+        };
+        let Ok(AdminReply::Committed(committed)) = rig.answer(&admin, asked, soon) else { panic!() };
+        let offsets: Vec<&str> = committed[0].partitions.iter().map(|p| p.offset.as_str()).collect();
+        assert_eq!(offsets, ["7", "-1"]);
+        rig.answer(&admin, AdminCall::DeleteGroups(vec!["g".to_owned()]), soon).unwrap();
+        let again = AdminCall::DeleteGroups(vec!["g".to_owned()]);
+        assert_eq!(protocol_error(rig.answer(&admin, again, soon)), ErrorCode::GroupIdNotFound);
+        rig.answer(&admin, AdminCall::DeleteTopics(vec!["x".to_owned()]), soon).unwrap();
+        let again = AdminCall::DeleteTopics(vec!["x".to_owned()]);
+        assert_eq!(protocol_error(rig.answer(&admin, again, soon)), ErrorCode::UnknownTopicOrPartition);
+        rig.answer(&admin, AdminCall::Close, ms(10)).unwrap();
+        let closed = rig.answer(&admin, AdminCall::ListGroups, ms(10)).unwrap_err();
+        assert_eq!(closed.kind, FailureKind::Closed);
+    }
+}
+
+#[test]
+fn acks_0_and_1_gzip_and_close_deliver_everything() {
+    for (acks, compression) in [(0, Compression::None), (1, Compression::Gzip), (-1, Compression::Gzip)] {
+        let mut rig = Rig::with_topic(3, 3);
+        let producer =
+            rig.producer(ProducerOptions { linger: ms(100), batch_bytes: 500, ..producer_options() });
+        let world = &mut rig.bench.world;
+        for n in 0..200 {
+            let records = vec![record(&format!("k{}", n % 5), &format!("k{}:{n}", n % 5))];
+            let topics = vec![(TopicName::from(TOPIC), records)];
+            producer.call(world, ProducerCall::Send { topics, acks, compression, timeout: None });
+        }
+        rig.answer_kept(&producer, ProducerCall::Close, ms(5000)).unwrap();
+        let replies = producer.take_replies();
+        assert_eq!(replies.len(), 201);
+        for (_, call, result) in &replies {
+            match result {
+                Ok(ProducerReply::Sent(results)) => {
+                    assert_eq!(results.len(), 1);
+                    assert_eq!(results[0].base_offset.is_some(), acks != 0, "{call:?}");
+                }
+                Ok(ProducerReply::Closed) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        rig.run_for(ms(1000));
+        let logs = rig.logs(3);
+        assert_eq!(logs.iter().map(Vec::len).sum::<usize>(), 200, "acks {acks}");
+        let closed = rig.answer(&producer, send(vec![record("a", "a:1")]), ms(10)).unwrap_err();
+        assert_eq!(closed.kind, FailureKind::Closed);
+    }
+}
+
+impl Rig {
+    /// As `answer`, but leaves all answers where they are.
+    fn answer_kept<C: Client>(
+        &mut self,
+        client: &Handle<C>,
+        call: C::Call,
+        limit: Duration,
+    ) -> Result<(), ClientError> {
+        let id = client.call(&mut self.bench.world, call);
+        self.run_until(limit, "an answer", |_| !client.look().unanswered().contains(&id));
+        let looked = client.look();
+        let found = looked.replies.iter().find(|(_, call, _)| *call == id).unwrap();
+        found.2.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+}
+
+#[test]
+fn a_producer_is_told_what_is_wrong_by_its_deadline() {
+    let mut rig = Rig::with_topic(4, 2);
+    let producer = rig.producer(producer_options());
+    let mut wrong = record("a", "a:1");
+    wrong.partition = Some(2);
+    let answer = rig.answer(&producer, send(vec![wrong]), ms(3000));
+    assert_eq!(protocol_error(answer), ErrorCode::UnknownTopicOrPartition);
+    let large = record("a", &"x".repeat(3_000_000));
+    let answer = rig.answer(&producer, send(vec![large]), ms(3000));
+    assert_eq!(protocol_error(answer), ErrorCode::MessageTooLarge);
+    let larger = record("a", &"x".repeat(20_000_000));
+    let answer = rig.answer(&producer, send(vec![larger]), ms(3000));
+    assert_eq!(protocol_error(answer), ErrorCode::MessageTooLarge);
+    // And it goes on.
+    rig.answer(&producer, send(vec![record("a", "a:2")]), ms(3000)).unwrap();
+    let invalid = send_to(TOPIC, vec![record("a", "a:2")], 2, None);
+    assert_eq!(rig.answer(&producer, invalid, ms(10)).unwrap_err().kind, FailureKind::Invalid);
+    let invalid = send_to("no good", vec![record("a", "a:2")], -1, None);
+    assert_eq!(protocol_error(rig.answer(&producer, invalid, ms(3000))), ErrorCode::InvalidTopicException);
+    rig.answer(&producer, send_to(TOPIC, vec![], -1, None), ms(10)).unwrap();
+    let Ok(ProducerReply::Partitions(2)) =
+        rig.answer(&producer, ProducerCall::PartitionCount(TopicName::from(TOPIC)), ms(3000))
+    else {
+        panic!()
+    };
+}
+
+#[test]
+fn an_unknown_topic_is_created_or_waited_for_until_the_deadline() {
+    let mut rig = Rig::new(5);
+    let producer = rig.producer(producer_options());
+    let sent = send_to("fresh", vec![record("a", "a:2")], -1, None);
+    rig.answer(&producer, sent, ms(5000)).unwrap();
+    let configs = support::configs(3)
+        .into_iter()
+        .map(|mut config| {
+            config.set("auto.create.topics.enable", "false").unwrap();
+            config
+        })
+        .collect();
+    let world = World::new(5, support::START, configs, Latencies::default());
+    let mut rig = Rig { seed: 5, bench: Bench { world }, clients: Clients::default() };
+    rig.bench.ready();
+    let producer = rig.producer(producer_options());
+    let called_at = rig.now();
+    let turns = producer.look().turns;
+    let sent = send_to("fresh", vec![record("a", "a:2")], -1, Some(ms(2000)));
+    assert_eq!(protocol_error(rig.answer(&producer, sent, ms(2010))), ErrorCode::UnknownTopicOrPartition);
+    assert_eq!(rig.now().since(called_at), ms(2000));
+    assert!(producer.look().turns - turns < 100, "{} turns", producer.look().turns - turns);
+}
+
+#[test]
+fn too_few_replicas_is_said_by_the_deadline_and_forgotten_when_they_are_back() {
+    for seed in 0..10 {
+        let mut rig = Rig::with_topic(seed, 3);
+        let producer = rig.producer(producer_options());
+        rig.answer(&producer, send(vec![record("a", "a:1")]), ms(3000)).unwrap();
+        // The controller stays.
+        let controller = rig.bench.world.broker(BrokerId(1)).and_then(|b| b.quorum().leader()).unwrap();
+        let others: Vec<BrokerId> =
+            rig.bench.world.ids().into_iter().filter(|id| *id != controller).collect();
+        rig.bench.world.crash(others[0]);
+        rig.run_for(ms(3000));
+        rig.bench.world.crash(others[1]);
+        rig.run_for(ms(200));
+        let called_at = rig.now();
+        let answer =
+            rig.answer(&producer, send_to(TOPIC, vec![record("a", "a:2")], -1, Some(ms(4000))), ms(4010));
+        let error = answer.unwrap_err();
+        assert!(rig.now().since(called_at) <= ms(4000));
+        let said = matches!(
+            error.kind,
+            FailureKind::Protocol(
+                ErrorCode::NotEnoughReplicas
+                    | ErrorCode::NotEnoughReplicasAfterAppend
+                    | ErrorCode::RequestTimedOut
+                    | ErrorCode::LeaderNotAvailable
+            ) | FailureKind::Timeout
+        );
+        assert!(said, "seed {seed}: {error:?}");
+        println!("seed {seed}: {error:?}");
+        for id in others {
+            rig.bench.world.start(id);
+        }
+        rig.answer(&producer, send(vec![record("a", "a:3")]), ms(10_000)).unwrap();
+        let log = rig.logs(3).concat();
+        for value in ["a:1", "a:3"] {
+            assert_eq!(log.iter().filter(|found| *found == value).count(), 1, "seed {seed}: {log:?}");
+        }
+    }
+}
+
+#[test]
+fn every_call_ends_by_its_deadline_when_all_brokers_are_down() {
+    for up_first in [false, true] {
+        let mut rig = Rig::with_topic(6, 3);
+        let producer = rig.producer(ProducerOptions { delivery_timeout: ms(5000), ..producer_options() });
+        let admin = rig.admin();
+        let mut reader = Reader::start(&mut rig, consumer_options("a", Assignor::Range));
+        if up_first {
+            let mut load = Load::new(rig.producer(producer_options()));
+            run_all(&mut rig, Some(&mut load), &mut [&mut reader], ms(3000));
+            rig.answer(&producer, send(vec![record("a", "a:1")]), ms(3000)).unwrap();
+        }
+        for id in rig.bench.world.ids() {
+            rig.bench.world.crash(id);
+        }
+        let at = rig.now();
+        let turns =
+            |reader: &Reader| producer.look().turns + admin.look().turns + reader.consumer.look().turns;
+        let before = turns(&reader);
+        let world = &mut rig.bench.world;
+        producer.call(world, send(vec![record("a", "a:1")]));
+        producer.call(world, send_to("other", vec![record("a", "a:1")], 1, Some(ms(1000))));
+        producer.call(world, ProducerCall::PartitionCount(TopicName::from("third")));
+        admin.call(world, AdminCall::ListGroups);
+        admin.call(world, AdminCall::DescribeCluster);
+        admin.call(world, AdminCall::ListOffsets { topic: TOPIC.to_owned(), timestamp: -1 });
+        admin.call(world, AdminCall::DeleteGroups(vec!["x".to_owned()]));
+        reader.consumer.call(world, ConsumerCall::Commit(vec![(TopicName::from(TOPIC), 0, 1, None)]));
+        reader.consumer.call(world, ConsumerCall::Poll { batches_max: 1, wait: ms(500) });
+        rig.run_for(ms(5000));
+        assert_eq!(producer.look().unanswered().len(), 1, "the count waits for the request timeout");
+        rig.run_for(ms(5010));
+        assert!(producer.look().unanswered().is_empty());
+        assert!(admin.look().unanswered().is_empty());
+        assert!(reader.consumer.look().unanswered().is_empty());
+        let called = turns(&reader) - before;
+        assert!(called < 1000, "{called} turns in 10 s of three clients");
+        for (_, _, result) in producer.take_replies() {
+            let error = result.unwrap_err();
+            assert!(error.retriable(), "{error:?}");
+        }
+        for (when, _, result) in admin.take_replies() {
+            assert!(matches!(result.unwrap_err().kind, FailureKind::Connection | FailureKind::Timeout));
+            assert_eq!(when.since(at), ms(10_000));
+        }
+        rig.answer(&producer, ProducerCall::Close, ms(10)).unwrap();
+        rig.answer(&reader.consumer, ConsumerCall::Close, ms(5010)).unwrap();
+        rig.answer(&admin, AdminCall::Close, ms(10)).unwrap();
+        let before = turns(&reader);
+        rig.run_for(ms(10_000));
+        assert!(turns(&reader) - before < 3, "a closed client does nothing");
+    }
+}
+
+#[test]
+fn an_idle_client_takes_few_turns() {
+    let mut rig = Rig::with_topic(7, 6);
+    let producer = rig.producer(producer_options());
+    rig.answer(&producer, send(vec![record("a", "a:1")]), ms(3000)).unwrap();
+    let mut reader = Reader::start(&mut rig, consumer_options("a", Assignor::Range));
+    run_all(&mut rig, None, &mut [&mut reader], ms(5000));
+    let poll = ConsumerCall::Poll { batches_max: 1, wait: ms(60_000) };
+    reader.consumer.call(&mut rig.bench.world, poll);
+    let before = (producer.look().turns, reader.consumer.look().turns);
+    rig.run_for(ms(20_000));
+    let after = (producer.look().turns, reader.consumer.look().turns);
+    println!("turns in 20 s: producer {}, consumer {}", after.0 - before.0, after.1 - before.1);
+    assert!(after.0 - before.0 < 20);
+    assert!(after.1 - before.1 < 20 * 30);
+}
+
+#[test]
+fn the_run_of_one_seed_is_the_same_twice() {
+    let run = || {
+        let mut rig = Rig::with_topic(42, 6);
+        let producer = rig.producer(producer_options());
+        let mut load = Load::new(producer);
+        let mut a = Reader::start(&mut rig, consumer_options("a", Assignor::Range));
+        let mut b = Reader::start(&mut rig, consumer_options("b", Assignor::Range));
+        run_all(&mut rig, Some(&mut load), &mut [&mut a, &mut b], ms(2000));
+        rig.bench.world.crash(BrokerId(2));
+        run_all(&mut rig, Some(&mut load), &mut [&mut a, &mut b], ms(4000));
+        let events = rig.bench.world.events().iter().map(|event| format!("{event:?}"));
+        let told = a
+            .consumer
+            .look()
+            .events
+            .iter()
+            .chain(&b.consumer.look().events)
+            .map(|e| format!("{e:?}"))
+            .collect::<Vec<_>>();
+        (events.collect::<Vec<_>>(), load.acked_at, a.got, b.got, told)
+    };
+    assert_eq!(run(), run());
 }

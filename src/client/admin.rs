@@ -32,6 +32,8 @@ use super::{
     not_before, wire_topic,
 };
 
+/// A broker may learn of a new topic a little after the controller.
+const UNKNOWN_TOPIC_GRACE: Duration = Duration::from_millis(500);
 const FIND_VERSION_MAX: i16 = 3;
 
 /// A topic to create.
@@ -250,6 +252,10 @@ enum Target {
 #[derive(Debug)]
 struct Task {
     call: AdminCall,
+    called_at: Instant,
+    failures: u32,
+    /// An earlier attempt may have taken effect.
+    unknown: bool,
     deadline: Instant,
     /// When to try (again); none while requests are under way.
     try_at: Option<Instant>,
@@ -269,6 +275,7 @@ enum Step {
 pub struct Admin {
     now: Instant,
     timeout: Duration,
+    request_timeout: Duration,
     net: Net,
     out: Outbox<AdminReply, ()>,
     tasks: BTreeMap<CallId, Task>,
@@ -302,10 +309,12 @@ impl Client for Admin {
 impl Admin {
     /// An admin whose calls may take up to `timeout`.
     pub fn new(options: ClientOptions, timeout: Duration) -> Self {
-        let net = Net::new(options.client_id.clone(), options.bootstrap.clone(), options.request_timeout);
+        let mut net = Net::new(options.client_id.clone(), options.bootstrap.clone(), options.request_timeout);
+        net.forbid_creation();
         Self {
             now: Instant::default(),
             timeout,
+            request_timeout: options.request_timeout,
             net,
             out: Outbox::default(),
             tasks: BTreeMap::new(),
@@ -327,8 +336,15 @@ impl Admin {
             return self.out.reply(id, Err(ClientError::new(FailureKind::Closed, "The admin is closed.")));
         }
         self.net.refresh(now);
+        if let AdminCall::ListOffsets { topic, .. } = &call {
+            // What was known may be of fewer partitions.
+            self.net.forget_topic(&TopicName::from(topic.as_str()));
+        }
         let task = Task {
             call,
+            called_at: now,
+            failures: 0,
+            unknown: false,
             deadline: now + self.timeout,
             try_at: Some(now),
             waiting: BTreeMap::new(),
@@ -347,15 +363,16 @@ impl Admin {
         let ids: Vec<CallId> = self.tasks.keys().copied().collect();
         for id in ids {
             let Some(mut task) = self.tasks.remove(&id) else { continue };
+            if task.deadline > now && task.try_at.is_some_and(|at| at <= now) {
+                self.attempt(now, &mut task);
+            }
             if task.deadline <= now {
+                self.forget_topic_of(&task.call);
                 let error = task.last_error.unwrap_or_else(|| {
                     ClientError::new(FailureKind::Timeout, "The call was not answered in time.")
                 });
                 self.out.reply(id, Err(error));
                 continue;
-            }
-            if task.try_at.is_some_and(|at| at <= now) {
-                self.attempt(now, &mut task);
             }
             self.tasks.insert(id, task);
         }
@@ -371,7 +388,7 @@ impl Admin {
     fn attempt(&mut self, now: Instant, task: &mut Task) {
         task.gathered.clear();
         task.try_at = Some(now + RETRY);
-        let timeout = task.deadline.since(now);
+        let timeout = task.deadline.since(now).min(self.request_timeout);
         let mut sends: Vec<(BrokerId, Request)> = Vec::new();
         match target(&task.call) {
             Target::Any => {
@@ -397,6 +414,10 @@ impl Admin {
                 self.net.want_topic(now, &name);
                 let Some(meta) = self.net.topic(&name) else { return };
                 if let Some(error) = meta.error {
+                    let error_now = ClientError::protocol(error, None);
+                    if given_at_once(task, now, &error_now) || !error_now.retriable() {
+                        task.deadline = now;
+                    }
                     self.net.refresh_soon(now);
                     task.last_error = Some(ClientError::protocol(error, None).at(&topic, None));
                     return;
@@ -444,13 +465,26 @@ impl Admin {
             (_, Ok(response)) => {
                 task.gathered.push(response);
                 if task.waiting.is_empty() {
+                    let gone = FailureKind::Protocol(ErrorCode::UnknownTopicOrPartition);
                     return match conclude(&task.call, &task.gathered, &self.net) {
-                        Ok(reply) => self.out.reply(id, Ok(reply)),
+                        // Deleted by an attempt whose answer was lost.
+                        Err(error)
+                            if task.unknown
+                                && error.kind == gone
+                                && matches!(task.call, AdminCall::DeleteTopics(_)) =>
+                        {
+                            self.out.reply(id, Ok(AdminReply::Done(true)));
+                        }
+                        Ok(reply) => {
+                            self.forget_topic_of(&task.call);
+                            self.out.reply(id, Ok(reply));
+                        }
                         Err(error) => self.failed(now, id, task, error),
                     };
                 }
             }
-            (_, Err(error)) => {
+            (step, Err(error)) => {
+                task.unknown |= step == Some(Step::Ask) && error != NetError::Unreachable;
                 let error = ClientError::from(&error);
                 return self.failed(now, id, task, error);
             }
@@ -458,24 +492,35 @@ impl Admin {
         self.tasks.insert(id, task);
     }
 
+    /// Keeps no metadata that only this call needed.
+    fn forget_topic_of(&mut self, call: &AdminCall) {
+        if let AdminCall::ListOffsets { topic, .. } = call {
+            self.net.forget_topic(&TopicName::from(topic.as_str()));
+        }
+    }
+
     /// Another attempt, if that can help and there is time.
     fn failed(&mut self, now: Instant, id: CallId, mut task: Task, error: ClientError) {
-        if !error.retriable() || given_at_once(&error) {
+        if !error.retriable() || given_at_once(&task, now, &error) {
+            self.forget_topic_of(&task.call);
             return self.out.reply(id, Err(error));
         }
         task.last_error = Some(error);
         task.coordinator = None;
         task.waiting.clear();
-        task.try_at = Some(now + RETRY);
+        task.failures += 1;
+        task.try_at = Some(now + RETRY * task.failures.min(6));
         self.net.refresh(now);
         self.tasks.insert(id, task);
     }
 }
 
-/// Retriable by Kafka's table, but for an admin's call an answer.
-fn given_at_once(error: &ClientError) -> bool {
-    error.kind == FailureKind::Protocol(ErrorCode::UnknownTopicOrPartition)
-        || error.kind == FailureKind::Protocol(ErrorCode::UnknownTopicId)
+/// Retriable by Kafka's table, but for an admin's call an answer: the controller knows, and other brokers a little later.
+fn given_at_once(task: &Task, now: Instant, error: &ClientError) -> bool {
+    let unknown = error.kind == FailureKind::Protocol(ErrorCode::UnknownTopicOrPartition)
+        || error.kind == FailureKind::Protocol(ErrorCode::UnknownTopicId);
+    let by_controller = matches!(task.call, AdminCall::DeleteTopics(_) | AdminCall::CreatePartitions(_));
+    unknown && (by_controller || now.since(task.called_at) >= UNKNOWN_TOPIC_GRACE)
 }
 
 fn target(call: &AdminCall) -> Target {

@@ -146,13 +146,24 @@ pub(super) struct Position {
     /// Committed up to here.
     pub(super) committed: Option<i64>,
     pub(super) buffer: VecDeque<FetchedBatch>,
-    /// When the batch that is with the host was handed out.
-    pub(super) busy_since: Option<Instant>,
+    /// The batch that is with the host.
+    pub(super) with_host: Option<WithHost>,
     pub(super) paused: bool,
     /// Not before, after an error.
     pub(super) not_before: Option<Instant>,
-    /// Raised by a seek: answers to earlier fetches are dropped.
+    /// Another number after each seek and each assignment: answers to earlier fetches are dropped.
     pub(super) seeks: u64,
+}
+
+/// A batch that is with the host.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WithHost {
+    pub(super) since: Instant,
+    first: i64,
+    /// The offset after its last record.
+    next: i64,
+    /// A seek made it moot.
+    moot: bool,
 }
 
 /// See the module's head.
@@ -170,6 +181,8 @@ pub struct Consumer {
     pub(super) lookups: BTreeMap<Tag, Vec<(Place, u64)>>,
     pub(super) lookup_at: Option<Instant>,
     pub(super) started: bool,
+    /// The last number given to a position's `seeks`.
+    seeks: u64,
     poll: Option<(CallId, usize, Instant)>,
     /// Paused, also before it is assigned.
     paused: BTreeSet<(TopicName, Option<i32>)>,
@@ -217,6 +230,7 @@ impl Consumer {
             lookups: BTreeMap::new(),
             lookup_at: None,
             started: false,
+            seeks: 0,
             poll: None,
             paused: BTreeSet::new(),
             closing: None,
@@ -244,15 +258,14 @@ impl Consumer {
                     self.net.want_topic(now, &topic);
                     self.topics.insert(topic, from_beginning);
                 }
-                if self.started {
+                if self.started && self.options.group_id.is_some() {
                     self.rejoin(now);
                 }
             }
             ConsumerCall::Start => {
                 self.started = true;
-                match self.options.group_id {
-                    Some(_) => self.rejoin(now),
-                    None => self.assign_all(now),
+                if self.options.group_id.is_some() {
+                    self.rejoin(now);
                 }
             }
             ConsumerCall::Poll { batches_max, wait } => {
@@ -264,11 +277,15 @@ impl Consumer {
             ConsumerCall::Processed { topic, partition, next } => self.processed(&(topic, partition), next),
             ConsumerCall::Commit(offsets) => return self.commit_for(now, id, offsets),
             ConsumerCall::Seek { topic, partition, offset } => {
+                let seeks = self.next_seeks();
                 if let Some(position) = self.positions.get_mut(&(topic, partition)) {
                     position.buffer.clear();
                     position.fetch_at = Some(offset);
                     position.processed = None;
-                    position.seeks += 1;
+                    position.seeks = seeks;
+                    if let Some(with_host) = &mut position.with_host {
+                        with_host.moot = true;
+                    }
                 }
             }
             ConsumerCall::Pause(topics) => self.set_paused(topics, true),
@@ -286,23 +303,35 @@ impl Consumer {
     }
 
     fn processed(&mut self, place: &Place, next: i64) {
+        let seeks = self.next_seeks();
         let Some(position) = self.positions.get_mut(place) else { return };
-        if position.busy_since.take().is_none() {
+        let Some(batch) = position.with_host else { return };
+        if !(batch.first..=batch.next).contains(&next) {
+            // Of a batch from before a rebalance.
             return;
         }
-        let expected = position
-            .buffer
-            .front()
-            .map_or(position.fetch_at, |batch| batch.records.first().map(|record| record.offset.0));
-        if expected.is_none_or(|expected| next < expected)
-            && position.processed.is_none_or(|done| next >= done)
-        {
+        position.with_host = None;
+        if batch.moot {
+            return;
+        }
+        if next < batch.next && position.fetch_at.is_some() {
             // Not all of it: read the rest again.
             position.buffer.clear();
             position.fetch_at = Some(next);
-            position.seeks += 1;
+            position.seeks = seeks;
         }
         position.processed = Some(next);
+    }
+
+    /// A number that no position has.
+    pub(super) fn next_seeks(&mut self) -> u64 {
+        self.seeks += 1;
+        self.seeks
+    }
+
+    /// True while batches are fetched and handed out.
+    pub(super) fn reads(&self) -> bool {
+        self.membership.is_stable() || self.options.group_id.is_none()
     }
 
     fn set_paused(&mut self, topics: Vec<(TopicName, Vec<i32>)>, paused: bool) {
@@ -328,34 +357,34 @@ impl Consumer {
     /// These partitions, and no others, from now on.
     pub(super) fn take_over(&mut self, places: impl Iterator<Item = Place>) {
         self.positions.clear();
+        let seeks = self.next_seeks();
         for (topic, partition) in places {
             let paused = self.paused.contains(&(topic.clone(), None))
                 || self.paused.contains(&(topic.clone(), Some(partition)));
-            let position = Position { paused, ..Position::default() };
+            let position = Position { paused, seeks, ..Position::default() };
             self.positions.insert((topic, partition), position);
         }
     }
 
-    /// Without a group: every partition of the topics, once they are known.
+    /// Without a group: every partition of the topics, as they become known.
     fn assign_all(&mut self, now: Instant) {
-        let known = self.topics.keys().all(|topic| {
-            self.net.topic(topic).is_some_and(|meta| meta.error.is_none() && !meta.partitions.is_empty())
-        });
-        if !known {
-            self.net.refresh_soon(now);
-            return;
+        let seeks = self.seeks;
+        for topic in self.topics.keys() {
+            let meta = self.net.topic(topic).filter(|meta| !meta.partitions.is_empty());
+            let Some(meta) = meta else {
+                self.net.refresh_soon(now);
+                continue;
+            };
+            for partition in meta.partitions.keys() {
+                let place = (topic.clone(), *partition);
+                if !self.positions.contains_key(&place) {
+                    let paused = self.paused.contains(&(topic.clone(), None))
+                        || self.paused.contains(&(topic.clone(), Some(*partition)));
+                    self.positions.insert(place, Position { paused, seeks, ..Position::default() });
+                    self.lookup_at = Some(now);
+                }
+            }
         }
-        let places: Vec<Place> = self
-            .topics
-            .keys()
-            .flat_map(|topic| {
-                let meta = self.net.topic(topic);
-                let partitions = meta.map(|meta| meta.partitions.keys().copied().collect::<Vec<_>>());
-                partitions.unwrap_or_default().into_iter().map(|partition| (topic.clone(), partition))
-            })
-            .collect();
-        self.take_over(places.into_iter());
-        self.lookup_at = Some(now);
     }
 
     fn turn(&mut self, now: Instant) {
@@ -366,7 +395,7 @@ impl Consumer {
         while let Some((tag, result)) = self.net.pop_result(now) {
             self.on_result(now, tag, result);
         }
-        if self.started && self.options.group_id.is_none() && self.positions.is_empty() {
+        if self.started && self.options.group_id.is_none() {
             self.assign_all(now);
         }
         self.drive_membership(now);
@@ -391,16 +420,18 @@ impl Consumer {
     fn answer_poll(&mut self, now: Instant) {
         let Some((id, batches_max, deadline)) = self.poll else { return };
         let mut batches = Vec::new();
-        if self.membership.hands_out() || self.options.group_id.is_none() {
+        if self.reads() {
             for position in self.positions.values_mut() {
                 if batches.len() == batches_max {
                     break;
                 }
                 if !position.paused
-                    && position.busy_since.is_none()
+                    && position.with_host.is_none()
                     && let Some(batch) = position.buffer.pop_front()
                 {
-                    position.busy_since = Some(now);
+                    let first = batch.records.first().map_or(0, |record| record.offset.0);
+                    let next = batch.records.last().map_or(first, |record| record.offset.0 + 1);
+                    position.with_host = Some(WithHost { since: now, first, next, moot: false });
                     batches.push(batch);
                 }
             }
@@ -417,7 +448,7 @@ impl Consumer {
             self.closing = None;
             self.closed = true;
             self.net.close();
-            self.fail_commits();
+            self.fail_commits(&ClientError::new(FailureKind::Closed, "The consumer was closed first."));
             self.out.reply(id, Ok(ConsumerReply::Done));
         }
     }
@@ -427,9 +458,12 @@ impl Consumer {
             return None;
         }
         let errors = self.positions.values().filter_map(|position| position.not_before).min();
+        let errors = errors.filter(|at| *at > self.now);
+        // What is due and still here waits for the group's commits, and those wake us.
+        let lookup = self.lookup_at.filter(|at| *at > self.now);
         let poll = self.poll.map(|(_, _, deadline)| deadline);
         let closing = self.closing.map(|(_, deadline)| deadline);
-        [self.net.next_deadline(), self.member_deadline(), self.lookup_at, errors, poll, closing]
+        [self.net.next_deadline(), self.member_deadline(self.now), lookup, errors, poll, closing]
             .into_iter()
             .fold(None, earliest)
     }

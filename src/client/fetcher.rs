@@ -38,6 +38,9 @@ pub(super) struct Fetching {
 impl Consumer {
     /// Asks each leader that is not being asked.
     pub(super) fn fetch(&mut self, now: Instant) {
+        if !self.reads() {
+            return;
+        }
         let mut plans: BTreeMap<BrokerId, Vec<(Place, i64, u64)>> = BTreeMap::new();
         let mut left_out: BTreeMap<BrokerId, bool> = BTreeMap::new();
         for (place, position) in &mut self.positions {
@@ -135,7 +138,8 @@ impl Consumer {
             }
             Some(error) if error.is_retriable() || error == ErrorCode::UnknownTopicId => {
                 self.net.refresh(now);
-                return self.not_before(place, now + RETRY);
+                // A leader that is new does not know for a moment; a topic that was deleted will not come back.
+                return self.not_before(place, now + 2 * RETRY);
             }
             Some(error) => {
                 let error = ClientError::protocol(error, None).at(place.0.as_str(), Some(place.1));

@@ -48,6 +48,7 @@ pub(super) struct Membership {
     coordinator: Option<BrokerId>,
     finding: Option<Tag>,
     find_at: Option<Instant>,
+    find_failures: u32,
     member_id: String,
     generation: Option<Generation>,
     leader_id: String,
@@ -99,8 +100,8 @@ struct Commit {
 }
 
 impl Membership {
-    /// True while batches may go to the host.
-    pub(super) fn hands_out(&self) -> bool {
+    /// True while this member has its share.
+    pub(super) fn is_stable(&self) -> bool {
         matches!(self.phase, Phase::Stable)
     }
 
@@ -120,10 +121,11 @@ impl Consumer {
         let force_at = now + self.options.max_poll_interval;
         self.membership.phase = Phase::Waiting { join_at: now, force_at };
         self.membership.asking = None;
+        let seeks = self.next_seeks();
         for position in self.positions.values_mut() {
             position.buffer.clear();
             position.fetch_at = None;
-            position.seeks += 1;
+            position.seeks = seeks;
         }
         if revoked {
             self.out.events.push_back(ConsumerEvent::Revoked);
@@ -137,6 +139,8 @@ impl Consumer {
         self.membership.generation = None;
         self.membership.heartbeat = None;
         self.membership.commit = None;
+        let error = if forget_member { ErrorCode::UnknownMemberId } else { ErrorCode::IllegalGeneration };
+        self.fail_commits(&ClientError::protocol(error, None));
         let was_in = !self.positions.is_empty();
         self.rejoin(now);
         // What the host still has can't be committed any more: nothing to wait for.
@@ -214,7 +218,8 @@ impl Consumer {
             self.lost(now, false);
             return;
         }
-        let since = self.positions.values().filter_map(|position| position.busy_since).min();
+        let since =
+            self.positions.values().filter_map(|position| position.with_host).map(|batch| batch.since).min();
         if matches!(self.membership.phase, Phase::Stable)
             && since.is_some_and(|since| since + self.options.max_poll_interval <= now)
         {
@@ -230,7 +235,7 @@ impl Consumer {
         if join_at > now || self.membership.coordinator.is_none() || self.closing.is_some() {
             return;
         }
-        let busy = self.positions.values().any(|position| position.busy_since.is_some());
+        let busy = self.positions.values().any(|position| position.with_host.is_some());
         let uncommitted = self.options.auto_commit.is_some()
             && self.membership.generation.is_some()
             && self.positions.values().any(is_uncommitted);
@@ -307,6 +312,7 @@ impl Consumer {
             error => {
                 self.membership.phase = Phase::Out;
                 self.started = false;
+                self.fail_commits(&ClientError::protocol(error, None));
                 let crash = ConsumerEvent::Crashed(ClientError::protocol(error, None));
                 self.out.events.push_back(crash);
             }
@@ -540,29 +546,36 @@ impl Consumer {
             .with_generation_id_or_member_epoch(self.generation())
             .with_member_id(self.member())
             .with_topics(topics.collect());
-        let timeout = self.options.client.request_timeout;
+        let mut timeout = self.options.client.request_timeout;
+        if let (Some(_), Some((.., deadline))) = (call, self.membership.calls.front()) {
+            timeout = timeout.min(deadline.since(now));
+        }
         let tag = self.ask(now, Lane::Group, body, OFFSET_COMMIT_VERSION_MAX, timeout);
         self.membership.commit = tag.map(|tag| Commit { tag, offsets, call });
     }
 
     fn on_committed(&mut self, now: Instant, commit: Commit, result: Result<OffsetCommitResponse, ()>) {
         let retry = now + RETRY;
-        let error = match &result {
-            Err(()) => Some(ErrorCode::CoordinatorNotAvailable),
-            Ok(body) => body
-                .topics
-                .iter()
-                .flat_map(|topic| &topic.partitions)
-                .find_map(|partition| ErrorCode::try_from_code(partition.error_code)),
-        };
-        match error {
-            None => {
-                for (topic, partition, next, _) in &commit.offsets {
-                    if let Some(position) = self.positions.get_mut(&(topic.clone(), *partition)) {
-                        position.committed = Some(*next);
-                    }
+        let mut error = result.as_ref().err().map(|()| ErrorCode::CoordinatorNotAvailable);
+        for topic in result.iter().flat_map(|body| &body.topics) {
+            for answer in &topic.partitions {
+                let place = (TopicName::from(topic.name.as_str()), answer.partition_index);
+                let failed = ErrorCode::try_from_code(answer.error_code);
+                error = error.or(failed);
+                // These will not succeed another time: a topic that was deleted, for one.
+                let hopeless = [ErrorCode::UnknownTopicOrPartition, ErrorCode::OffsetMetadataTooLarge];
+                let settled = failed.is_none_or(|failed| hopeless.contains(&failed));
+                let next = commit.offsets.iter().find(|(t, p, ..)| (t, *p) == (&place.0, place.1));
+                if let (true, Some((_, _, next, _))) = (settled, next)
+                    && let Some(position) = self.positions.get_mut(&place)
+                {
+                    position.committed = Some(*next);
                 }
             }
+        }
+        let Commit { call, .. } = commit;
+        match error {
+            None => {}
             Some(ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable) => {
                 self.coordinator_lost(now)
             }
@@ -573,9 +586,11 @@ impl Consumer {
             Some(_) => {}
         }
         self.membership.commit_at = error.map(|_| retry);
-        if let Some(call) = commit.call {
-            let again = error.is_some_and(|error| error.is_retriable());
-            if !again {
+        if let Some(call) = call {
+            let again = error
+                .is_some_and(|error| error.is_retriable() && error != ErrorCode::UnknownTopicOrPartition);
+            let waits = self.membership.calls.front().is_some_and(|(id, ..)| *id == call);
+            if !again && waits {
                 self.membership.calls.pop_front();
                 let answer = error.map_or(Ok(ConsumerReply::Done), |e| Err(ClientError::protocol(e, None)));
                 self.out.reply(call, answer);
@@ -592,14 +607,18 @@ impl Consumer {
             );
             return self.out.reply(call, Err(error));
         }
+        if !self.started {
+            let error =
+                ClientError::new(FailureKind::Invalid, "The consumer does not run: nothing to commit.");
+            return self.out.reply(call, Err(error));
+        }
         let deadline = now + self.options.client.request_timeout;
         self.membership.calls.push_back((call, offsets, deadline));
     }
 
-    pub(super) fn fail_commits(&mut self) {
+    pub(super) fn fail_commits(&mut self, error: &ClientError) {
         for (call, ..) in std::mem::take(&mut self.membership.calls) {
-            let error = ClientError::new(FailureKind::Closed, "The consumer was closed first.");
-            self.out.reply(call, Err(error));
+            self.out.reply(call, Err(error.clone()));
         }
     }
 
@@ -613,7 +632,7 @@ impl Consumer {
         if self.membership.member_id.is_empty() && self.membership.asking.is_none() {
             return true;
         }
-        let busy = self.positions.values().any(|position| position.busy_since.is_some());
+        let busy = self.positions.values().any(|position| position.with_host.is_some());
         let uncommitted = self.options.auto_commit.is_some()
             && self.membership.generation.is_some()
             && self.positions.values().any(is_uncommitted);
@@ -637,7 +656,11 @@ impl Consumer {
     pub(super) fn on_member_result(&mut self, now: Instant, tag: Tag, result: Result<Response, NetError>) {
         let m = &mut self.membership;
         if m.leaving == Some(tag) {
-            m.left = true;
+            m.leaving = None;
+            match result {
+                Ok(Response::LeaveGroup(body)) if !is_elsewhere(body.error_code) => m.left = true,
+                _ => self.coordinator_lost(now),
+            }
         } else if m.finding == Some(tag) {
             m.finding = None;
             self.on_found(now, result);
@@ -680,24 +703,34 @@ impl Consumer {
                 self.net.learn_broker(id, body.host.to_string(), body.port as u16);
                 self.membership.coordinator = Some(id);
                 self.membership.find_at = None;
+                self.membership.find_failures = 0;
             }
-            _ => self.membership.find_at = Some(now + RETRY),
+            _ => {
+                self.membership.find_failures += 1;
+                self.membership.find_at = Some(now + RETRY * self.membership.find_failures.min(6));
+            }
         }
     }
 
-    pub(super) fn member_deadline(&self) -> Option<Instant> {
+    pub(super) fn member_deadline(&self, now: Instant) -> Option<Instant> {
         if self.options.group_id.is_none() || !self.started {
             return None;
         }
         let m = &self.membership;
         let find = m.find_at.filter(|_| m.coordinator.is_none() && m.finding.is_none());
         let phase = match &m.phase {
+            // The coordinator, the host or a commit wakes it.
             Phase::Waiting { join_at, force_at } => {
-                Some((*join_at).max(m.find_at.unwrap_or_default()).min(*force_at))
+                [*join_at, *force_at].into_iter().filter(|at| *at > now).min()
             }
             Phase::Stable => {
                 let session = m.heard_at.map(|at| at + self.options.session_timeout);
-                let since = self.positions.values().filter_map(|position| position.busy_since).min();
+                let since = self
+                    .positions
+                    .values()
+                    .filter_map(|position| position.with_host)
+                    .map(|batch| batch.since)
+                    .min();
                 earliest(session, since.map(|since| since + self.options.max_poll_interval))
             }
             _ => None,
@@ -708,8 +741,18 @@ impl Consumer {
         let fetch = m.offset_fetch_at.filter(|_| m.offset_fetch.is_none() && connected);
         let commit = m.commit_at.filter(|_| m.commit.is_none() && connected);
         let calls = m.calls.front().map(|(_, _, deadline)| *deadline);
+        let [heartbeat, fetch, commit] = [heartbeat, fetch, commit].map(|at| at.filter(|at| *at > now));
         [find, phase, heartbeat, fetch, commit, calls].into_iter().fold(None, earliest)
     }
+}
+
+/// True for the errors of a broker that is not the group's coordinator.
+fn is_elsewhere(code: i16) -> bool {
+    let error = ErrorCode::try_from_code(code);
+    error.is_some_and(|error| {
+        [ErrorCode::NotCoordinator, ErrorCode::CoordinatorNotAvailable, ErrorCode::CoordinatorLoadInProgress]
+            .contains(&error)
+    })
 }
 
 fn is_uncommitted(position: &Position) -> bool {

@@ -144,6 +144,7 @@ impl ClientError {
 impl From<&NetError> for ClientError {
     fn from(error: &NetError) -> Self {
         match error {
+            NetError::Unreachable => Self::new(FailureKind::Connection, "The broker could not be reached."),
             NetError::Disconnected => Self::new(FailureKind::Connection, "The connection was lost."),
             NetError::TimedOut => Self::new(FailureKind::Timeout, "The broker did not answer in time."),
             NetError::Undecodable => {

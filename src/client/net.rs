@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use crate::protocol::frame::{FRAME_BYTES_MAX_DEFAULT, FrameReader};
 use crate::protocol::messages::metadata_request::MetadataRequestTopic;
-use crate::protocol::messages::{self, ApiVersionsRequest, MetadataRequest, MetadataResponse};
+use crate::protocol::messages::{
+    self, ApiVersionsRequest, MetadataRequest, MetadataResponse, ProduceResponse,
+};
 use crate::protocol::{
     ApiKey, ErrorCode, Request, Response, StrBytes, decode_response, encode_request, supported_versions,
 };
@@ -16,6 +18,12 @@ use crate::types::{BrokerId, TopicName};
 
 /// Between two attempts at something that failed.
 pub const RETRY: Duration = Duration::from_millis(50);
+/// Metadata is asked for again after this long, so that new partitions and brokers are noticed.
+const METADATA_AGE_MAX: Duration = Duration::from_secs(10);
+/// Something is missing in what the cluster said; who needs it at once asks sooner.
+const INCOMPLETE_RETRY: Duration = Duration::from_millis(500);
+/// A pause this long in asking for metadata begins a new series.
+const SERIES_GAP: Duration = Duration::from_secs(1);
 /// Responses may be larger than requests: a fetch brings many batches.
 const RESPONSE_BYTES_MAX: usize = 8 * FRAME_BYTES_MAX_DEFAULT;
 
@@ -42,10 +50,12 @@ pub enum Lane {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(pub u64);
 
-/// Why there is no response. The request may have taken effect all the same.
+/// Why there is no response. Unless it was not sent, the request may have taken effect all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetError {
-    /// No connection, or it closed while waiting.
+    /// No connection: the request was not sent.
+    Unreachable,
+    /// The connection closed while waiting.
     Disconnected,
     /// No answer in time.
     TimedOut,
@@ -150,6 +160,10 @@ pub struct Net {
     allow_create: bool,
     refresh_at: Option<Instant>,
     refreshing: Option<Tag>,
+    /// When metadata was last asked for, and how often in short succession.
+    asked_at: Instant,
+    series: u32,
+    closed: bool,
     outputs: VecDeque<NetOutput>,
     results: VecDeque<(Tag, Result<Response, NetError>)>,
 }
@@ -173,6 +187,9 @@ impl Net {
             allow_create: true,
             refresh_at: None,
             refreshing: None,
+            asked_at: Instant::default(),
+            series: 0,
+            closed: false,
             outputs: VecDeque::new(),
             results: VecDeque::new(),
         }
@@ -185,17 +202,37 @@ impl Net {
         }
     }
 
-    /// Asks for metadata now, unless that is under way.
+    /// Topics that do not exist are not created by asking for them.
+    pub fn forbid_creation(&mut self) {
+        self.allow_create = false;
+    }
+
+    /// Keeps no metadata of a topic any more.
+    pub fn forget_topic(&mut self, topic: &TopicName) {
+        self.wanted.remove(topic);
+        self.topics.remove(topic);
+    }
+
+    /// Asks for metadata now, unless that is under way. In a long series of questions each waits a little longer.
     pub fn refresh(&mut self, now: Instant) {
-        if self.refreshing.is_none() {
-            self.refresh_at = Some(self.refresh_at.map_or(now, |at| at.min(now)));
+        if self.refreshing.is_none() && !self.closed {
+            let at = now.max(self.asked_at + self.pause());
+            self.refresh_at = earliest(self.refresh_at, Some(at));
         }
     }
 
     /// Asks for metadata a little later: what was just learnt was not enough.
     pub fn refresh_soon(&mut self, now: Instant) {
-        if self.refreshing.is_none() && self.refresh_at.is_none() {
-            self.refresh_at = Some(now + RETRY);
+        if self.refreshing.is_none() && !self.closed {
+            let at = (now + RETRY).max(self.asked_at + self.pause());
+            self.refresh_at = earliest(self.refresh_at, Some(at));
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        match self.series {
+            0 => Duration::ZERO,
+            series => RETRY * (1 + series / 8).min(10),
         }
     }
 
@@ -208,6 +245,16 @@ impl Net {
     pub fn leader(&self, topic: &TopicName, partition: i32) -> Option<BrokerId> {
         let leader = self.topics.get(topic)?.partitions.get(&partition)?.leader?;
         self.brokers.contains_key(&leader).then_some(leader)
+    }
+
+    /// What the cluster says is wrong with a partition.
+    pub fn partition_error(&self, topic: &TopicName, partition: i32) -> Option<ErrorCode> {
+        self.topics.get(topic)?.partitions.get(&partition)?.error
+    }
+
+    /// True while a broker can be talked to.
+    pub fn is_connected(&self) -> bool {
+        self.connections.values().any(|connection| connection.versions.is_some())
     }
 
     /// Who takes controller requests.
@@ -261,8 +308,8 @@ impl Net {
     ) -> Tag {
         self.next_tag += 1;
         let tag = Tag(self.next_tag);
-        let Some((host, port)) = place else {
-            self.results.push_back((tag, Err(NetError::Disconnected)));
+        let Some((host, port)) = place.filter(|_| !self.closed) else {
+            self.results.push_back((tag, Err(NetError::Unreachable)));
             return tag;
         };
         let place = (host, port, lane);
@@ -311,8 +358,9 @@ impl Net {
     fn fail(&mut self, conn: ConnId, error: &NetError) {
         let Some(connection) = self.connections.remove(&conn) else { return };
         let sent = connection.in_flight.into_iter().filter_map(|flight| flight.tag);
+        self.results.extend(sent.map(|tag| (tag, Err(error.clone()))));
         let unsent = connection.queued.into_iter().map(|queued| queued.tag);
-        self.results.extend(sent.chain(unsent).map(|tag| (tag, Err(error.clone()))));
+        self.results.extend(unsent.map(|tag| (tag, Err(NetError::Unreachable))));
     }
 
     /// Bytes arrived.
@@ -389,7 +437,11 @@ impl Net {
             Ok(bytes) => {
                 if let Some(connection) = self.connections.get_mut(&conn) {
                     self.outputs.push_back(NetOutput::Send { conn, bytes });
-                    if !unanswered {
+                    if unanswered {
+                        // With the host: nobody will ever know more.
+                        let nothing = ProduceResponse::default().into();
+                        self.results.extend(tag.map(|tag| (tag, Ok(nothing))));
+                    } else {
                         let key = body.key();
                         let flight = InFlight { tag, correlation_id, key, version, deadline };
                         connection.in_flight.push_back(flight);
@@ -432,9 +484,11 @@ impl Net {
                     || topic.partitions.values().any(|partition| partition.leader.is_none())
             })
         };
-        if self.wanted.iter().any(incomplete) || self.brokers.is_empty() {
-            self.refresh_at.get_or_insert(now + 2 * RETRY);
-        }
+        let age = match self.wanted.iter().any(incomplete) || self.brokers.is_empty() {
+            true => INCOMPLETE_RETRY,
+            false => METADATA_AGE_MAX,
+        };
+        self.refresh_at = earliest(self.refresh_at, Some(now + age));
     }
 
     /// Gives up what is late; asks for metadata when it is time.
@@ -458,10 +512,12 @@ impl Net {
             let (waiting, late) =
                 connection.queued.drain(..).partition::<Vec<_>, _>(|queued| queued.deadline > now);
             connection.queued.extend(waiting);
-            self.results.extend(late.into_iter().map(|queued| (queued.tag, Err(NetError::TimedOut))));
+            self.results.extend(late.into_iter().map(|queued| (queued.tag, Err(NetError::Unreachable))));
         }
         if self.refresh_at.is_some_and(|at| at <= now) && self.refreshing.is_none() {
             self.refresh_at = None;
+            self.series = if now.since(self.asked_at) < SERIES_GAP { self.series + 1 } else { 0 };
+            self.asked_at = now;
             let topics = self.wanted.iter().map(|topic| {
                 let name = messages::TopicName(StrBytes::from_string(topic.to_string()));
                 MetadataRequestTopic::default().with_name(Some(name))
@@ -477,6 +533,9 @@ impl Net {
 
     /// When `tick` has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
+        if self.has_results() {
+            return Some(Instant::default());
+        }
         let connections = self.connections.values().fold(None, |next, connection| {
             let flight = connection.in_flight.iter().map(|flight| flight.deadline).min();
             let queued = connection.queued.iter().map(|queued| queued.deadline).min();
@@ -497,6 +556,11 @@ impl Net {
         Some((tag, result))
     }
 
+    /// True when `pop_result` has one.
+    pub fn has_results(&self) -> bool {
+        !self.results.is_empty()
+    }
+
     /// What the host is to do.
     pub fn pop_output(&mut self) -> Option<NetOutput> {
         self.outputs.pop_front()
@@ -510,5 +574,6 @@ impl Net {
         }
         self.refresh_at = None;
         self.refreshing = None;
+        self.closed = true;
     }
 }

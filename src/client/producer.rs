@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use crate::protocol::batch::{Compression, sequence_after};
+use crate::protocol::frame::FRAME_BYTES_MAX_DEFAULT;
 use crate::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
 use crate::protocol::records::{BatchBuilder, BatchOptions, RecordHeader};
@@ -28,7 +29,10 @@ use super::{
 const PRODUCE_VERSION_MAX: i16 = 12;
 /// One request carries at most this many bytes of batches (or one batch, if that is larger).
 const REQUEST_BYTES_MAX: usize = 1024 * 1024;
-const RETRY_MAX: Duration = Duration::from_millis(1000);
+/// A leader is elected within a second or two; who waits longer between attempts makes that three.
+const RETRY_MAX: Duration = Duration::from_millis(200);
+/// No broker takes a larger request: it closes the connection instead.
+const RECORD_BYTES_MAX: usize = FRAME_BYTES_MAX_DEFAULT - 64 * 1024;
 
 /// How a producer behaves.
 #[derive(Debug, Clone)]
@@ -135,6 +139,8 @@ struct Batch {
     attempts: u32,
     /// An attempt's outcome is not known: it may be in the log.
     unknown: bool,
+    /// The broker takes this sequence number no more.
+    refused: bool,
     last_error: Option<ErrorCode>,
 }
 
@@ -150,6 +156,15 @@ struct Queue {
 }
 
 type Place = (TopicName, i32);
+
+/// How an attempt ended that is to be made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    NotSent,
+    /// It may have been made.
+    Unknown,
+    Failed(ErrorCode),
+}
 
 /// See the module's head.
 pub struct Producer {
@@ -260,21 +275,33 @@ impl Producer {
                 self.net.want_topic(now, &topic);
                 self.counts.insert(id, (topic, now + self.options.client.request_timeout));
             }
-            ProducerCall::Close => self.closing = Some(id),
+            ProducerCall::Close => {
+                self.closing = Some(id);
+                for (count, _) in std::mem::take(&mut self.counts) {
+                    let error = ClientError::new(FailureKind::Closed, "The producer was closed first.");
+                    self.out.reply(count, Err(error));
+                }
+            }
         }
     }
 
     /// Everything that can go on, goes on.
     fn turn(&mut self, now: Instant) {
         self.net.tick(now);
-        while let Some((tag, result)) = self.net.pop_result(now) {
-            self.on_result(now, tag, result);
+        loop {
+            while let Some((tag, result)) = self.net.pop_result(now) {
+                self.on_result(now, tag, result);
+            }
+            self.expire(now);
+            self.place_waiting(now);
+            self.renew_identity(now);
+            self.dispatch(now);
+            // What needs no ack is done as soon as it is sent: there may be more behind it, or room again.
+            if !self.net.has_results() {
+                break;
+            }
         }
-        self.expire(now);
-        self.place_waiting(now);
         self.answer_counts(now);
-        self.renew_identity(now);
-        self.dispatch(now);
         if self.closing.is_some() && self.sends.is_empty() {
             let call = self.closing.take();
             self.closed = true;
@@ -292,14 +319,15 @@ impl Producer {
                 let ready =
                     queue.retry_at.or((!self.is_full(queue)).then(|| front.created_at + self.options.linger));
                 // What is ready and still here waits for metadata or an identity, and those wake us.
-                next = earliest(next, ready.filter(|at| *at > front.created_at));
+                next = earliest(next, ready.filter(|at| *at > self.now));
             }
         }
         for id in &self.waiting {
             next = earliest(next, self.sends.get(id).map(|call| call.deadline));
         }
         next = earliest(next, self.counts.values().map(|(_, deadline)| *deadline).min());
-        earliest(next, (self.needs_identity() && self.init.is_none()).then_some(self.init_at))
+        let init = self.needs_identity() && self.init.is_none();
+        earliest(next, init.then_some(self.init_at).filter(|at| *at > self.now))
     }
 
     // --- from calls to batches ---
@@ -332,8 +360,10 @@ impl Producer {
                 },
                 None => None,
             };
-            let Some(partitions) = usable.filter(|_| !blocked.contains(&topic)) else {
+            if usable.is_none() {
                 self.net.refresh_soon(now);
+            }
+            let Some(partitions) = usable.filter(|_| !blocked.contains(&topic)) else {
                 blocked.insert(topic.clone());
                 left.push_back((topic, records));
                 continue;
@@ -380,12 +410,19 @@ impl Producer {
             }
         };
         let size = record.key.as_ref().map_or(0, Bytes::len) + record.value.as_ref().map_or(0, Bytes::len);
+        if size > RECORD_BYTES_MAX {
+            let error = ClientError::protocol(ErrorCode::MessageTooLarge, None);
+            call.error = Some(error.at(topic.as_str(), Some(partition)));
+            return;
+        }
         let queue = self.queues.entry((topic.clone(), partition)).or_default();
         let busy = usize::from(queue.in_flight.is_some());
         let fits = |batch: &Batch| {
             batch.acks == call.acks
                 && batch.compression == call.compression
                 && batch.attempts == 0
+                // All calls of a batch end with it: none may have to end earlier.
+                && batch.deadline <= call.deadline
                 && batch.builder.size_in_bytes() + size <= self.options.batch_bytes
         };
         let open = queue.batches.len() > busy && queue.batches.back().is_some_and(fits);
@@ -401,6 +438,7 @@ impl Producer {
                 producer: None,
                 attempts: 0,
                 unknown: false,
+                refused: false,
                 last_error: None,
             });
         }
@@ -451,9 +489,13 @@ impl Producer {
             && self.queues.values().flat_map(|queue| &queue.batches).any(|batch| batch.acks == -1)
     }
 
-    /// A new producer id, once nothing is in flight under the old one.
+    /// A new producer id, once nothing is in flight under the old one, and what may be in a log under it is settled.
     fn renew_identity(&mut self, now: Instant) {
         if !self.needs_identity() || self.init.is_some() || self.init_at > now || !self.requests.is_empty() {
+            return;
+        }
+        let mut batches = self.queues.values().flat_map(|queue| &queue.batches);
+        if self.identity.is_some() && batches.any(|batch| batch.unknown && !batch.refused) {
             return;
         }
         self.identity = None;
@@ -489,6 +531,7 @@ impl Producer {
         queue.batches = known.into();
         for batch in &mut queue.batches {
             batch.producer = None;
+            batch.refused = false;
         }
         for batch in unknown {
             let message = "The outcome is not known, and the producer had to begin anew.";
@@ -501,6 +544,7 @@ impl Producer {
             || queue.batches.front().is_some_and(|b| b.builder.size_in_bytes() >= self.options.batch_bytes)
     }
 
+    /// Sends what can go.
     fn dispatch(&mut self, now: Instant) {
         let mut ready: BTreeMap<(BrokerId, i16), Vec<Place>> = BTreeMap::new();
         for (place, queue) in &self.queues {
@@ -517,7 +561,8 @@ impl Producer {
                 && self.closing.is_none()
                 && front.created_at + self.options.linger > now;
             let numbered = self.options.idempotent && front.acks == -1;
-            let nameless = numbered && (self.reset || self.identity.is_none());
+            let nameless = numbered
+                && (self.identity.is_none() || self.reset && (front.producer.is_none() || front.refused));
             if waits || lingers || nameless {
                 continue;
             }
@@ -598,14 +643,6 @@ impl Producer {
         // The broker's own time limit answers first; ours is for a broker that does not answer at all.
         let timeout = patience + Duration::from_millis(500);
         let tag = self.net.send(now, leader, Lane::Produce, body.into(), PRODUCE_VERSION_MAX, timeout);
-        if acks == 0 {
-            for place in &places {
-                if let Some(batch) = self.pop_front(place) {
-                    self.batch_done(place, batch, None, None);
-                }
-            }
-            return;
-        }
         for place in &places {
             if let Some(queue) = self.queues.get_mut(place) {
                 queue.in_flight = Some(tag);
@@ -636,10 +673,16 @@ impl Producer {
                     }
                 }
             }
+            Err(NetError::Unreachable) => {
+                self.net.refresh(now);
+                for place in &places {
+                    self.retry(now, place, Attempt::NotSent);
+                }
+            }
             _ => {
                 self.net.refresh(now);
                 for place in &places {
-                    self.retry(now, place, None);
+                    self.retry(now, place, Attempt::Unknown);
                 }
             }
         }
@@ -649,8 +692,15 @@ impl Producer {
         for place in places {
             let topic = body.responses.iter().find(|topic| topic.name.as_str() == place.0.as_str());
             let answer = topic.and_then(|t| t.partition_responses.iter().find(|p| p.index == place.1));
+            let unacked = |queue: &Queue| queue.batches.front().is_some_and(|front| front.acks == 0);
+            if self.queues.get(&place).is_some_and(unacked) {
+                if let Some(batch) = self.pop_front(&place) {
+                    self.batch_done(&place, batch, None, None);
+                }
+                continue;
+            }
             let Some(answer) = answer else {
-                self.retry(now, &place, None);
+                self.retry(now, &place, Attempt::Unknown);
                 continue;
             };
             let time = (answer.log_append_time_ms >= 0).then_some(answer.log_append_time_ms);
@@ -672,11 +722,14 @@ impl Producer {
                     | ErrorCode::InvalidProducerEpoch),
                 ) => {
                     self.reset = true;
-                    self.retry(now, &place, Some(error));
+                    self.retry(now, &place, Attempt::Failed(error));
+                    if let Some(front) = self.queues.get_mut(&place).and_then(|q| q.batches.front_mut()) {
+                        front.refused = front.producer.is_some();
+                    }
                 }
                 Some(error) if error.is_retriable() => {
                     self.net.refresh(now);
-                    self.retry(now, &place, Some(error));
+                    self.retry(now, &place, Attempt::Failed(error));
                 }
                 Some(error) => {
                     if let Some(batch) = self.pop_front(&place) {
@@ -690,14 +743,20 @@ impl Producer {
         }
     }
 
-    /// The front batch goes again, a little later. `error`: the broker's; none when the outcome is not known.
-    fn retry(&mut self, now: Instant, place: &Place, error: Option<ErrorCode>) {
+    /// The front batch goes again, a little later.
+    fn retry(&mut self, now: Instant, place: &Place, attempt: Attempt) {
         let Some(queue) = self.queues.get_mut(place) else { return };
         let Some(front) = queue.batches.front_mut().filter(|front| front.attempts > 0) else { return };
-        front.last_error = error.or(front.last_error);
-        // After these the batch may be in the leader's log all the same.
-        let maybe = [ErrorCode::RequestTimedOut, ErrorCode::NotEnoughReplicasAfterAppend];
-        front.unknown |= error.is_none_or(|error| maybe.contains(&error));
+        match attempt {
+            Attempt::NotSent => {}
+            Attempt::Unknown => front.unknown = true,
+            Attempt::Failed(error) => {
+                front.last_error = Some(error);
+                // After these the batch may be in the leader's log all the same.
+                front.unknown |=
+                    [ErrorCode::RequestTimedOut, ErrorCode::NotEnoughReplicasAfterAppend].contains(&error);
+            }
+        }
         let backoff = (RETRY * 2u32.pow((front.attempts - 1).min(5))).min(RETRY_MAX);
         queue.retry_at = Some(now + backoff);
     }
@@ -750,6 +809,13 @@ impl Producer {
         }
     }
 
+    fn not_sent(&self) -> ClientError {
+        match self.net.is_connected() {
+            true => ClientError::new(FailureKind::Timeout, "Not sent in time."),
+            false => ClientError::new(FailureKind::Connection, "No broker could be reached in time."),
+        }
+    }
+
     /// Ends what is late.
     fn expire(&mut self, now: Instant) {
         let places: Vec<Place> = self.queues.keys().cloned().collect();
@@ -761,16 +827,17 @@ impl Producer {
                 // A numbered batch is missing in the sequence now, or is in the log without our knowing.
                 self.reset |= batch.producer.is_some();
                 let unknown = in_flight || batch.unknown;
-                let error = match batch.last_error {
-                    Some(error) if !in_flight => ClientError::protocol(error, None),
-                    _ if unknown => {
+                let error = match batch.last_error.or(self.net.partition_error(&place.0, place.1)) {
+                    Some(error) => ClientError::protocol(error, None),
+                    None if unknown => {
                         ClientError::new(FailureKind::Timeout, "Not acked in time; it may be in the log.")
                     }
-                    _ => ClientError::new(FailureKind::Timeout, "Not sent in time."),
+                    None => self.not_sent(),
                 };
                 self.batch_failed(&place, batch, error);
             }
         }
+        let not_sent = self.not_sent();
         for id in self.waiting.clone() {
             let Some(call) = self.sends.get_mut(&id).filter(|call| call.deadline <= now) else { continue };
             if let Some((topic, _)) = call.unplaced.pop_front() {
@@ -778,7 +845,7 @@ impl Producer {
                 let known = self.net.topic(&topic).and_then(|meta| meta.error);
                 let error = match known {
                     Some(error) => ClientError::protocol(error, None),
-                    None => ClientError::new(FailureKind::Timeout, "There was no room or no broker in time."),
+                    None => not_sent.clone(),
                 };
                 call.error.get_or_insert(error.at(topic.as_str(), None));
             }

@@ -185,8 +185,7 @@ impl Clients {
 
     /// The next happening, of the world or of a client. False when it would be later than `until`; then time is `until`.
     pub fn step(&mut self, world: &mut World, until: Instant) -> bool {
-        let wake_at =
-            self.running.values().map(|client| client.borrow().wake_at()).fold(None, earliest);
+        let wake_at = self.running.values().map(|client| client.borrow().wake_at()).fold(None, earliest);
         let limit = wake_at.map_or(until, |at| at.min(until));
         let stepped = world.step(limit.max(world.now()));
         while let Some(what) = world.pop_inbox() {
