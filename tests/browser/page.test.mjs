@@ -30,7 +30,7 @@ test('flights are produced and consumed on while the leader of partition 0 is ki
   assert.match(await page.textContent('[data-note=produce]'), /Acked: orders, partition \d, offset 0\./)
 
   await page.click('text=Load 20,000 flights')
-  await until('some flights are acked', () => page.$eval('progress[aria-label="Records acked"]', (bar) => bar.value > 2000))
+  await until('some flights are acked', () => page.$eval('progress[aria-label="Records acked"]', (/** @type {HTMLProgressElement} */ bar) => bar.value > 2000))
   const leader = await page.textContent('tr[data-partition="0"] td:nth-child(2)')
   await page.click(`[data-broker="${leader}"] button.danger`)
   await page.waitForSelector(`[data-broker="${leader}"].crashed`)
@@ -73,12 +73,12 @@ test('a broker that is stopped hands over, and what is refused is said in words'
   }
   await create('orders', 3, 3)
   await page.waitForSelector('[data-note=topic].good')
-  for (const [name, partitions, replicas, words] of [
+  for (const [name, partitions, replicas, words] of /** @type {[string, number, number, RegExp][]} */ ([
     ['not a name', 1, 3, /INVALID_TOPIC_EXCEPTION.*not a name/],
     ['orders', 1, 3, /TOPIC_ALREADY_EXISTS/],
     ['none', 0, 3, /INVALID_PARTITIONS/],
     ['four', 1, 4, /INVALID_REPLICATION_FACTOR/],
-  ]) {
+  ])) {
     await create(name, partitions, replicas)
     await until(`${words}`, async () => words.test(await page.textContent('[data-note=topic]')))
   }
@@ -93,12 +93,12 @@ test('files are read with a key column of choice, and a broken one is named with
   const page = await browser.open(site.url)
   await ready(page)
   const choose = (name, text) => page.setInputFiles('input[type=file]', { name, mimeType: 'text/plain', buffer: Buffer.from(text) })
-  for (const [name, text, words] of [
+  for (const [name, text, words] of /** @type {[string, string, RegExp][]} */ ([
     ['broken.ndjson', '{"a":1}\n{"a":', /broken\.ndjson, line 2/],
     ['broken.json', '[\n{"a":1},\n{"a" 2}\n]', /broken\.json, line 3/],
     ['broken.csv', 'a,b\n1,2\n3\n', /broken\.csv, line 3/],
     ['picture.png', 'x', /not a \.json/],
-  ]) {
+  ])) {
     await choose(name, text)
     await until(`${words}`, async () => words.test(await page.textContent('[data-note=file]')))
   }
