@@ -258,7 +258,6 @@ fn what_is_acked_while_a_leader_dies_is_there_once_and_in_order() {
         slowest = slowest.max(gap);
         load.check(&mut rig, 6);
     }
-    println!("slowest: {slowest:?} from the crash until every record sent before it is acked");
     assert!(slowest < ms(2500), "{slowest:?}");
 }
 
@@ -403,16 +402,12 @@ fn run_all(rig: &mut Rig, mut load: Option<&mut Load>, readers: &mut [&mut Reade
     }
 }
 
-/// Everything acked was read; of a partition, offsets only go on or back to what is not committed, and skip nothing.
+/// Everything acked was read by somebody, and no offset was skipped.
 fn check_read(seed: u64, load: &Load, readers: &[&Reader]) {
     let mut offsets: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
     let mut values = BTreeSet::new();
     for reader in readers {
-        let mut reached: BTreeMap<i32, i64> = BTreeMap::new();
         for (partition, offset, value) in &reader.got {
-            let next = reached.insert(*partition, offset + 1).unwrap_or(*offset);
-            // Another member may have read in between; going back is reading again.
-            let _ = next;
             offsets.entry(*partition).or_default().insert(*offset);
             values.insert(value.clone());
         }
@@ -861,7 +856,6 @@ fn too_few_replicas_is_said_by_the_deadline_and_forgotten_when_they_are_back() {
             ) | FailureKind::Timeout
         );
         assert!(said, "seed {seed}: {error:?}");
-        println!("seed {seed}: {error:?}");
         for id in others {
             rig.bench.world.start(id);
         }
@@ -939,7 +933,6 @@ fn an_idle_client_takes_few_turns() {
     let before = (producer.look().turns, reader.consumer.look().turns);
     rig.run_for(ms(20_000));
     let after = (producer.look().turns, reader.consumer.look().turns);
-    println!("turns in 20 s: producer {}, consumer {}", after.0 - before.0, after.1 - before.1);
     assert!(after.0 - before.0 < 20);
     assert!(after.1 - before.1 < 20 * 30);
 }

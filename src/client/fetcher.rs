@@ -100,7 +100,7 @@ impl Consumer {
             _ => {
                 self.net.refresh(now);
                 for place in fetching.places.keys() {
-                    self.not_before(place, now + RETRY);
+                    self.not_before(place, now + 2 * RETRY);
                 }
                 return;
             }

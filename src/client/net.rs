@@ -232,7 +232,7 @@ impl Net {
     fn pause(&self) -> Duration {
         match self.series {
             0 => Duration::ZERO,
-            series => RETRY * (1 + series / 8).min(10),
+            series => RETRY * (1 + series / 4).min(10),
         }
     }
 
