@@ -59,8 +59,12 @@ pub enum Kind {
     },
     /// `true` or `false`.
     Flag,
+    /// A fraction from 0 to 1.
+    Ratio,
+    /// One of these words.
+    Word(&'static [&'static str]),
     /// One of these words, or several with commas between.
-    Words(&'static [&'static str]),
+    List(&'static [&'static str]),
 }
 
 impl Kind {
@@ -71,9 +75,14 @@ impl Kind {
                 format!("a whole number from {min} to {max}"),
             ),
             Kind::Flag => (value == "true" || value == "false", "true or false".to_owned()),
-            Kind::Words(words) => {
+            Kind::Ratio => (
+                value.parse::<f64>().is_ok_and(|ratio| (0.0..=1.0).contains(&ratio)),
+                "a number from 0 to 1".to_owned(),
+            ),
+            Kind::Word(words) => (words.contains(&value), format!("one of {}", words.join(", "))),
+            Kind::List(words) => {
                 let fits = value.split(',').all(|word| words.contains(&word.trim()));
-                (fits, format!("of {}", words.join(", ")))
+                (fits, format!("one or more of {}", words.join(", ")))
             }
         };
         match fits {
@@ -99,6 +108,8 @@ pub struct ConfigEntry {
 const POSITIVE: Kind = Kind::Number { min: 1, max: i32::MAX as i64 };
 const NOT_NEGATIVE: Kind = Kind::Number { min: 0, max: i32::MAX as i64 };
 const POSITIVE_LONG: Kind = Kind::Number { min: 1, max: i64::MAX };
+const NOT_NEGATIVE_LONG: Kind = Kind::Number { min: 0, max: i64::MAX };
+const CLEANUP_POLICY: Kind = Kind::List(&["compact", "delete"]);
 const UNLIMITED_LONG: Kind = Kind::Number { min: -1, max: i64::MAX };
 
 /// One row: Kafka's name, what it may be, the default of `kafka`, the default of `lab`.
@@ -122,8 +133,17 @@ const BROKER: &[Row] = &[
     Row("group.max.size", POSITIVE, "2147483647", "2147483647"),
     Row("group.min.session.timeout.ms", POSITIVE, "6000", "500"),
     Row("leader.imbalance.check.interval.seconds", POSITIVE, "300", "10"),
-    Row("log.cleanup.policy", Kind::Words(&["delete", "compact"]), "delete", "delete"),
+    Row("log.cleaner.backoff.ms", POSITIVE, "15000", "2000"),
+    // Kafka: 128 MiB, for its table of key hashes. Ours holds the keys themselves.
+    Row("log.cleaner.dedupe.buffer.size", Kind::Number { min: 65536, max: 67_108_864 }, "8388608", "8388608"),
+    Row("log.cleaner.delete.retention.ms", NOT_NEGATIVE_LONG, "86400000", "86400000"),
+    Row("log.cleaner.enable", Kind::Flag, "true", "true"),
+    Row("log.cleaner.max.compaction.lag.ms", POSITIVE_LONG, "9223372036854775807", "9223372036854775807"),
+    Row("log.cleaner.min.cleanable.ratio", Kind::Ratio, "0.5", "0.5"),
+    Row("log.cleaner.min.compaction.lag.ms", NOT_NEGATIVE_LONG, "0", "0"),
+    Row("log.cleanup.policy", CLEANUP_POLICY, "delete", "delete"),
     Row("log.retention.bytes", UNLIMITED_LONG, "-1", "-1"),
+    Row("log.retention.check.interval.ms", POSITIVE, "300000", "5000"),
     Row("log.retention.ms", UNLIMITED_LONG, "604800000", "604800000"),
     Row("log.roll.ms", POSITIVE_LONG, "604800000", "604800000"),
     // Kafka: 1 GiB. Segments are the unit of opening and deleting, and a tab's disk is small.
@@ -147,20 +167,24 @@ const BROKER: &[Row] = &[
 
 /// Topic configs, each with the broker config that gives its default.
 const TOPIC: &[(Row, Option<&str>)] = &[
-    (
-        Row("cleanup.policy", Kind::Words(&["delete", "compact"]), "delete", "delete"),
-        Some("log.cleanup.policy"),
-    ),
+    (Row("cleanup.policy", CLEANUP_POLICY, "delete", "delete"), Some("log.cleanup.policy")),
     (
         Row(
             "compression.type",
-            Kind::Words(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
+            Kind::Word(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
             "producer",
             "producer",
         ),
         None,
     ),
-    (Row("delete.retention.ms", NOT_NEGATIVE, "86400000", "86400000"), None),
+    (
+        Row("delete.retention.ms", NOT_NEGATIVE_LONG, "86400000", "86400000"),
+        Some("log.cleaner.delete.retention.ms"),
+    ),
+    (
+        Row("max.compaction.lag.ms", POSITIVE_LONG, "9223372036854775807", "9223372036854775807"),
+        Some("log.cleaner.max.compaction.lag.ms"),
+    ),
     (
         Row("max.message.bytes", Kind::Number { min: 0, max: 16_777_216 }, "1048588", "1048588"),
         Some("message.max.bytes"),
@@ -168,12 +192,14 @@ const TOPIC: &[(Row, Option<&str>)] = &[
     (
         Row(
             "message.timestamp.type",
-            Kind::Words(&["CreateTime", "LogAppendTime"]),
+            Kind::Word(&["CreateTime", "LogAppendTime"]),
             "CreateTime",
             "CreateTime",
         ),
         None,
     ),
+    (Row("min.cleanable.dirty.ratio", Kind::Ratio, "0.5", "0.5"), Some("log.cleaner.min.cleanable.ratio")),
+    (Row("min.compaction.lag.ms", NOT_NEGATIVE_LONG, "0", "0"), Some("log.cleaner.min.compaction.lag.ms")),
     (Row("min.insync.replicas", POSITIVE, "1", "1"), Some("min.insync.replicas")),
     (Row("retention.bytes", UNLIMITED_LONG, "-1", "-1"), Some("log.retention.bytes")),
     (Row("retention.ms", UNLIMITED_LONG, "604800000", "604800000"), Some("log.retention.ms")),
@@ -255,6 +281,14 @@ typed! {
     group_min_session_timeout ms "group.min.session.timeout.ms";
     /// Between two looks for partitions not led by their preferred replica, in seconds.
     leader_imbalance_check_interval_seconds number "leader.imbalance.check.interval.seconds";
+    /// Between two looks for logs to compact.
+    log_cleaner_backoff ms "log.cleaner.backoff.ms";
+    /// Bytes of keys that one compaction holds in memory, at most.
+    log_cleaner_dedupe_buffer_size number "log.cleaner.dedupe.buffer.size";
+    /// Compact logs whose topic says so.
+    log_cleaner_enable flag "log.cleaner.enable";
+    /// Between two looks for segments whose time is over.
+    log_retention_check_interval ms "log.retention.check.interval.ms";
     /// Partitions of a topic created without a number.
     num_partitions number "num.partitions";
     /// A commit's metadata, at most, in bytes.
@@ -332,6 +366,18 @@ fn default_of(row: &Row, profile: Profile) -> &'static str {
 /// A topic's configuration: its own overrides over its broker's defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicConfig {
+    /// `cleanup.policy` has `delete`: old segments go.
+    pub delete: bool,
+    /// `cleanup.policy` has `compact`: of each key the latest record stays.
+    pub compact: bool,
+    /// A compacted log is worth cleaning when this part of it, in bytes, is not clean. In thousandths.
+    pub min_cleanable_dirty_permille: u32,
+    /// Records younger than this are not compacted.
+    pub min_compaction_lag: Duration,
+    /// Records older than this are compacted whatever the dirty ratio; none for no limit.
+    pub max_compaction_lag: Option<Duration>,
+    /// A tombstone stays this long after the compaction that first met it.
+    pub delete_retention: Duration,
     /// Records older than this may go; none keeps them.
     pub retention: Option<Duration>,
     /// A partition larger than this loses its oldest segments; none keeps all.
@@ -357,7 +403,16 @@ impl TopicConfig {
             topic_entries(broker, overrides).into_iter().map(|entry| (entry.name, entry.value)).collect();
         let number = |name: &str| entries.get(name).and_then(|value| value.parse::<i64>().ok()).unwrap_or(-1);
         let word = |name: &str| entries.get(name).map(String::as_str).unwrap_or_default();
+        let policy = |wanted: &str| word("cleanup.policy").split(',').any(|policy| policy.trim() == wanted);
+        let ratio: f64 = word("min.cleanable.dirty.ratio").parse().unwrap_or(0.5);
+        let lag_max = number("max.compaction.lag.ms");
         TopicConfig {
+            delete: policy("delete"),
+            compact: policy("compact"),
+            min_cleanable_dirty_permille: (ratio * 1000.0) as u32,
+            min_compaction_lag: Duration::from_millis(number("min.compaction.lag.ms").unsigned_abs()),
+            max_compaction_lag: (lag_max < i64::MAX).then(|| Duration::from_millis(lag_max.unsigned_abs())),
+            delete_retention: Duration::from_millis(number("delete.retention.ms").unsigned_abs()),
             retention: u64::try_from(number("retention.ms")).ok().map(Duration::from_millis),
             retention_bytes: u64::try_from(number("retention.bytes")).ok(),
             segment_bytes: number("segment.bytes").unsigned_abs(),

@@ -134,6 +134,21 @@ pub enum ClusterEvent {
         /// Its base offset.
         base: Offset,
     },
+    /// Retention deleted a log's oldest segments on this broker.
+    SegmentsDeleted {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The log start offset before.
+        from: Offset,
+        /// The log start offset now.
+        to: Offset,
+        /// Bytes freed.
+        bytes: u64,
+        /// `retention.ms` or `retention.bytes`.
+        reason: &'static str,
+    },
     /// On opening, a log's tail was not whole and was cut.
     LogRecovered {
         /// The log, by topic id.

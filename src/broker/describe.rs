@@ -116,7 +116,9 @@ fn describe(
         .with_synonyms(if include_synonyms { vec![synonym] } else { Vec::new() })
         .with_config_type(match entry.kind {
             Kind::Flag => 1,
+            Kind::Word(_) => 2,
             Kind::Number { .. } => 5,
-            Kind::Words(_) => 7,
+            Kind::Ratio => 6,
+            Kind::List(_) => 7,
         })
 }

@@ -58,6 +58,7 @@ impl Broker {
             Request::Produce(body) => self.replicas.produce(now, token, version, body, fx),
             Request::Fetch(body) => self.replicas.fetch(now, token, version, body, true, fx),
             Request::ListOffsets(body) => self.replicas.list_offsets(now, token, version, body, fx),
+            Request::DeleteRecords(body) => self.replicas.delete_records(now, token, body, fx),
             Request::OffsetForLeaderEpoch(body) => {
                 self.replicas.offsets_for_leader_epoch(now, token, version, body, fx);
             }

@@ -93,6 +93,7 @@ pub fn error_response(request: &Request, error: ErrorCode, message: &str) -> Res
         // These name an error per partition or group only, and their handlers never fail as a whole.
         Request::Produce(_)
         | Request::ListOffsets(_)
+        | Request::DeleteRecords(_)
         | Request::Metadata(_)
         | Request::OffsetCommit(_)
         | Request::OffsetFetch(_)

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::protocol::consumer_protocol::{decode_assignment, decode_subscription};
 use crate::protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use crate::protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use crate::protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use crate::protocol::messages::delete_topics_request::DeleteTopicState;
 use crate::protocol::messages::describe_configs_request::DescribeConfigsResource;
 use crate::protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
@@ -17,10 +18,10 @@ use crate::protocol::messages::offset_commit_request::{
 };
 use crate::protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use crate::protocol::messages::{
-    self, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, FindCoordinatorRequest,
-    IncrementalAlterConfigsRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetFetchRequest,
+    self, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
+    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    FindCoordinatorRequest, IncrementalAlterConfigsRequest, ListGroupsRequest, ListOffsetsRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
 };
 use crate::protocol::{ErrorCode, Request, Response, StrBytes};
 use crate::time::{Duration, Instant, earliest};
@@ -74,6 +75,13 @@ pub enum AdminCall {
         topic: String,
         /// Ms since the Unix epoch, or one of Kafka's words.
         timestamp: i64,
+    },
+    /// Delete the records below an offset: partition and offset (-1 for all that is committed).
+    DeleteRecords {
+        /// The topic.
+        topic: String,
+        /// Partition and the first offset that stays.
+        partitions: Vec<(i32, i64)>,
     },
     /// A group's committed offsets; without topics, all.
     FetchOffsets {
@@ -246,7 +254,8 @@ enum Target {
     Broker(BrokerId),
     Every,
     Coordinator(String),
-    Leaders(String),
+    /// The leaders of a topic's partitions: of these, or of all.
+    Leaders(String, Option<Vec<i32>>),
 }
 
 #[derive(Debug)]
@@ -336,7 +345,7 @@ impl Admin {
             return self.out.reply(id, Err(ClientError::new(FailureKind::Closed, "The admin is closed.")));
         }
         self.net.refresh(now);
-        if let AdminCall::ListOffsets { topic, .. } = &call {
+        if let AdminCall::ListOffsets { topic, .. } | AdminCall::DeleteRecords { topic, .. } = &call {
             // What was known may be of fewer partitions.
             self.net.forget_topic(&TopicName::from(topic.as_str()));
         }
@@ -409,7 +418,7 @@ impl Admin {
                     task.waiting.insert(tag, Step::Find);
                 }
             },
-            Target::Leaders(topic) => {
+            Target::Leaders(topic, wanted) => {
                 let name = TopicName::from(topic.as_str());
                 self.net.want_topic(now, &name);
                 let Some(meta) = self.net.topic(&name) else { return };
@@ -423,7 +432,14 @@ impl Admin {
                     return;
                 }
                 let mut leaders: BTreeMap<BrokerId, Vec<i32>> = BTreeMap::new();
-                for partition in meta.partitions.keys() {
+                let all = || meta.partitions.keys().copied().collect();
+                for partition in &wanted.unwrap_or_else(all) {
+                    if !meta.partitions.contains_key(partition) {
+                        let error = ClientError::protocol(ErrorCode::UnknownTopicOrPartition, None);
+                        task.last_error = Some(error.at(&topic, Some(*partition)));
+                        task.deadline = now;
+                        return;
+                    }
                     let Some(leader) = self.net.leader(&name, *partition) else {
                         let error = ClientError::protocol(ErrorCode::LeaderNotAvailable, None);
                         task.last_error = Some(error.at(&topic, Some(*partition)));
@@ -494,7 +510,7 @@ impl Admin {
 
     /// Keeps no metadata that only this call needed.
     fn forget_topic_of(&mut self, call: &AdminCall) {
-        if let AdminCall::ListOffsets { topic, .. } = call {
+        if let AdminCall::ListOffsets { topic, .. } | AdminCall::DeleteRecords { topic, .. } = call {
             self.net.forget_topic(&TopicName::from(topic.as_str()));
         }
     }
@@ -525,7 +541,10 @@ fn given_at_once(task: &Task, now: Instant, error: &ClientError) -> bool {
 
 fn target(call: &AdminCall) -> Target {
     match call {
-        AdminCall::ListOffsets { topic, .. } => Target::Leaders(topic.clone()),
+        AdminCall::ListOffsets { topic, .. } => Target::Leaders(topic.clone(), None),
+        AdminCall::DeleteRecords { topic, partitions } => {
+            Target::Leaders(topic.clone(), Some(partitions.iter().map(|(partition, _)| *partition).collect()))
+        }
         AdminCall::FetchOffsets { group, .. } | AdminCall::SetOffsets { group, .. } => {
             Target::Coordinator(group.clone())
         }
@@ -611,6 +630,16 @@ fn request(call: &AdminCall, partitions: Option<&[i32]>) -> Request {
                 .with_replica_id(messages::BrokerId(-1))
                 .with_topics(vec![topic])
                 .into()
+        }
+        AdminCall::DeleteRecords { topic, partitions: wanted } => {
+            let led = partitions.unwrap_or_default();
+            let wanted = wanted.iter().filter(|(partition, _)| led.contains(partition));
+            let asked = wanted.map(|(partition, offset)| {
+                DeleteRecordsPartition::default().with_partition_index(*partition).with_offset(*offset)
+            });
+            let topic =
+                DeleteRecordsTopic::default().with_name(wire_topic(topic)).with_partitions(asked.collect());
+            DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(PATIENCE_MS).into()
         }
         AdminCall::FetchOffsets { group, topics } => {
             let topics = topics.as_ref().map(|topics| {
@@ -729,6 +758,15 @@ fn conclude(call: &AdminCall, responses: &[Response], net: &Net) -> Result<Admin
                             partition: partition.partition_index,
                             offset: partition.offset.to_string(),
                         });
+                    }
+                }
+            }
+            Response::DeleteRecords(body) => {
+                for topic in &body.topics {
+                    for partition in &topic.partitions {
+                        let place = Some(partition.partition_index);
+                        check(partition.error_code, None, None)
+                            .map_err(|error| error.at(topic.name.as_str(), place))?;
                     }
                 }
             }

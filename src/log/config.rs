@@ -15,6 +15,12 @@ pub struct LogConfig {
     pub log_append_time: bool,
     /// `message.timestamp.after.max.ms`: how far in the future a record's timestamp may be. None for no limit.
     pub timestamp_after_max: Option<Duration>,
+    /// `cleanup.policy` has `delete`: `retention` and `retention_bytes` are in force.
+    pub delete: bool,
+    /// `retention.ms`: a segment whose newest record is older than this goes. None for no limit.
+    pub retention: Option<Duration>,
+    /// `retention.bytes`: the oldest segments go while the log without them is at least this large. None for no limit.
+    pub retention_bytes: Option<u64>,
     /// `producer.id.expiration.ms`: a producer's state is forgotten when it has been silent for this long.
     pub producer_id_expiration: Duration,
     /// How much of the log's end stays in memory to serve reads, in bytes. What is not yet durable is always kept, and
@@ -31,6 +37,9 @@ impl Default for LogConfig {
             max_message_bytes: 1024 * 1024 + 12,
             log_append_time: false,
             timestamp_after_max: Some(Duration::from_secs(3600)),
+            delete: true,
+            retention: Some(Duration::from_secs(7 * 24 * 3600)),
+            retention_bytes: None,
             producer_id_expiration: Duration::from_secs(24 * 3600),
             tail_bytes: 4 * 1024 * 1024,
         }

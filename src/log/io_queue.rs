@@ -3,8 +3,8 @@
 //! - Appends that wait for the owner's next `take_io` share one operation, and small batches share one chunk.
 //! - A truncation is handed out only when nothing is outstanding. It ends the storage's refusal of appends after a failed
 //!   write; handed out behind an append that fails, it would let later appends in above a hole.
-//! - So is a deletion. Storage does not refuse it after a failed write, and behind a lost row of a new segment it would
-//!   delete the last row, and with it the knowledge of where the log ends.
+//! - So is a deletion of the front. Storage does not refuse it after a failed write, and behind a lost row of a new
+//!   segment it would delete the last row, and with it the knowledge of where the log ends.
 
 use std::collections::VecDeque;
 
@@ -37,6 +37,11 @@ enum Pending {
 impl Pending {
     fn is(&self, wanted: Outstanding) -> bool {
         matches!(self, Pending::Other { kind, .. } if *kind == wanted)
+    }
+
+    fn goes_alone(&self) -> bool {
+        let Pending::Other { op, .. } = self else { return false };
+        matches!(op, IoOp::Truncate { .. } | IoOp::DeleteBefore { .. })
     }
 }
 
@@ -125,8 +130,7 @@ impl IoQueue {
     pub fn take(&mut self) -> Vec<IoOp> {
         let mut ops = Vec::new();
         while let Some(next) = self.pending.front() {
-            let alone = next.is(Outstanding::Cut) || next.is(Outstanding::Delete);
-            if alone && !self.outstanding.is_empty() {
+            if next.goes_alone() && !self.outstanding.is_empty() {
                 break;
             }
             match self.pending.pop_front() {

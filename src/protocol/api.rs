@@ -169,6 +169,7 @@ apis! {
     ApiVersions ApiVersionsRequest ApiVersionsResponse 0..=4 client;
     CreateTopics CreateTopicsRequest CreateTopicsResponse 2..=7 client;
     DeleteTopics DeleteTopicsRequest DeleteTopicsResponse 1..=6 client;
+    DeleteRecords DeleteRecordsRequest DeleteRecordsResponse 0..=2 client;
     InitProducerId InitProducerIdRequest InitProducerIdResponse 0..=5 client;
     OffsetForLeaderEpoch OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse 2..=4 client;
     DescribeConfigs DescribeConfigsRequest DescribeConfigsResponse 1..=4 client;

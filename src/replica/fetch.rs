@@ -60,6 +60,8 @@ struct FetchEntry {
     log: Result<LogId, ErrorCode>,
     leader_epoch: Option<LeaderEpoch>,
     offset: Offset,
+    /// Where a follower's log starts.
+    log_start: Option<Offset>,
     last_fetched_epoch: Option<LeaderEpoch>,
     bytes_max: usize,
 }
@@ -144,6 +146,8 @@ impl ReplicaManager {
                     log: self.resolve(by_id, &topic.topic, topic.topic_id, partition.partition),
                     leader_epoch: epoch_of(partition.current_leader_epoch),
                     offset: Offset(partition.fetch_offset),
+                    log_start: (partition.log_start_offset >= 0)
+                        .then_some(Offset(partition.log_start_offset)),
                     last_fetched_epoch: epoch_of(partition.last_fetched_epoch),
                     bytes_max: partition.partition_max_bytes.max(0) as usize,
                 });
@@ -178,7 +182,8 @@ impl ReplicaManager {
             if partition.leading_in(entry.leader_epoch).is_err() || diverging(partition, entry).is_some() {
                 continue;
             }
-            let fetched = FollowerFetch { follower, broker_epoch, offset: entry.offset };
+            let fetched =
+                FollowerFetch { follower, broker_epoch, offset: entry.offset, log_start: entry.log_start };
             partition.follower_fetched(now, fetched);
             self.touched.insert(log);
             self.maybe_expand_isr(log, follower);

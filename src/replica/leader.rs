@@ -31,6 +31,8 @@ pub(super) struct Leader {
 pub(super) struct FollowerProgress {
     /// Its durable log end offset: what it asked for last. None until its first fetch in this leadership.
     pub(super) log_end: Option<Offset>,
+    /// Where its log starts, as it said last.
+    pub(super) log_start: Option<Offset>,
     /// The epoch of the registration it fetches under (KIP-903).
     pub(super) broker_epoch: Option<BrokerEpoch>,
     last_caught_up: Option<Instant>,
@@ -58,6 +60,7 @@ pub(super) struct FollowerFetch {
     pub(super) follower: BrokerId,
     pub(super) broker_epoch: Option<BrokerEpoch>,
     pub(super) offset: Offset,
+    pub(super) log_start: Option<Offset>,
 }
 
 impl Leader {
@@ -126,6 +129,7 @@ impl Leader {
         }
         follower.last_fetch = Some((now, leader_end));
         follower.log_end = Some(fetch.offset);
+        follower.log_start = fetch.log_start;
         follower.broker_epoch = fetch.broker_epoch;
         if let Some(fetches) = self.ahead.get_mut(&fetch.follower) {
             *fetches += 1;
@@ -171,7 +175,7 @@ mod tests {
     }
 
     fn fetch(offset: i64) -> FollowerFetch {
-        FollowerFetch { follower: BrokerId(2), broker_epoch: None, offset: Offset(offset) }
+        FollowerFetch { follower: BrokerId(2), broker_epoch: None, offset: Offset(offset), log_start: None }
     }
 
     #[test]

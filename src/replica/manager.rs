@@ -23,6 +23,7 @@ use super::local::LocalReadId;
 use super::partition::{Partition, Role};
 use super::produce::DelayedProduce;
 use super::purgatory::Purgatory;
+use super::retention::DelayedDeletion;
 use super::spec::{LiveBroker, PartitionSpec, RoleChange};
 use super::storage::Unclaimed;
 
@@ -35,6 +36,8 @@ pub(super) enum Chore {
     Checkpoint,
     /// Try failed storage again.
     RetryStorage,
+    /// Delete segments whose time is over.
+    Retention,
 }
 
 /// Whose storage operation it was.
@@ -42,6 +45,8 @@ pub(super) enum Chore {
 pub(super) enum IoFor {
     /// A log's own, told to it in order.
     Log { log: LogId, incarnation: u64 },
+    /// The deletion of a log that is not here any more.
+    Deletion(LogId),
     /// A fetch's read of one partition.
     Fetch { number: u64, entry: usize },
     /// A look-up by time.
@@ -65,9 +70,12 @@ pub struct ReplicaManager {
     pub(super) known: BTreeMap<LogId, Known>,
     pub(super) topics: BTreeMap<TopicName, TopicId>,
     pub(super) unclaimed: BTreeMap<LogId, Unclaimed>,
+    /// Logs that storage failed to delete.
+    pub(super) undeleted: BTreeSet<LogId>,
     next_incarnation: u64,
     pub(super) produces: Purgatory<DelayedProduce>,
     pub(super) fetches: Purgatory<DelayedFetch>,
+    pub(super) deletions: Purgatory<DelayedDeletion>,
     /// Fetches that wait for storage.
     pub(super) reading: BTreeMap<u64, ReadingFetch>,
     pub(super) next_reading: u64,
@@ -104,9 +112,11 @@ impl ReplicaManager {
             known: BTreeMap::new(),
             topics: BTreeMap::new(),
             unclaimed: BTreeMap::new(),
+            undeleted: BTreeSet::new(),
             next_incarnation: 0,
             produces: Purgatory::default(),
             fetches: Purgatory::default(),
+            deletions: Purgatory::default(),
             reading: BTreeMap::new(),
             next_reading: 0,
             lookups: BTreeMap::new(),
@@ -138,6 +148,7 @@ impl ReplicaManager {
             manager.unclaimed.insert(id, Unclaimed { log, incarnation, writes_in_flight });
         }
         manager.chores.set(Chore::CheckIsrs, now + manager.isr_check_interval());
+        manager.chores.set(Chore::Retention, now + config.log_retention_check_interval());
         manager
     }
 
@@ -241,6 +252,7 @@ impl ReplicaManager {
         match self.ios.remove(&io) {
             None => {}
             Some(IoFor::Log { log, incarnation }) => self.log_io_done(now, log, incarnation, &result, fx),
+            Some(IoFor::Deletion(log)) => self.deletion_done(now, log, &result, fx),
             Some(IoFor::Fetch { number, entry }) => self.fetch_read(number, entry, result, fx),
             Some(IoFor::Lookup(lookup)) => self.lookup_read(lookup, result, fx),
             Some(IoFor::Local(id)) => self.local_read_done(id, result),
@@ -266,11 +278,13 @@ impl ReplicaManager {
                 Chore::CheckIsrs => self.check_isrs(now, at),
                 Chore::Checkpoint => self.write_checkpoint(fx),
                 Chore::RetryStorage => self.retry_storage(now, fx),
+                Chore::Retention => self.retain(now, fx),
             }
         }
         self.finish(now, fx);
         self.expire_produces(now, fx);
         self.expire_fetches(now, fx);
+        self.expire_deletions(now, fx);
     }
 
     /// When `tick` has something to do.
@@ -279,6 +293,7 @@ impl ReplicaManager {
             self.chores.next(),
             self.produces.next_deadline(),
             self.fetches.next_deadline(),
+            self.deletions.next_deadline(),
             self.fetch_deadline,
             self.isr_changes.next_deadline(),
         ]
@@ -335,7 +350,11 @@ impl ReplicaManager {
         let id = spec.log_id();
         let found = self.unclaimed.remove(&id).unwrap_or_else(|| {
             self.next_incarnation += 1;
-            let (log, _, _) = PartitionLog::recover(id, log_config(&spec.config), Default::default(), now);
+            let (mut log, _, _) =
+                PartitionLog::recover(id, log_config(&spec.config), Default::default(), now);
+            if self.undeleted.remove(&id) {
+                log.truncate_fully_and_start_at(Offset::ZERO);
+            }
             Unclaimed { log, incarnation: self.next_incarnation, writes_in_flight: 0 }
         });
         let high_watermark = self.checkpointed.get(&id).copied().unwrap_or_default();
@@ -360,7 +379,7 @@ impl ReplicaManager {
     fn remove(&mut self, id: LogId, fx: &mut Effects) {
         if let Some(mut stray) = self.unclaimed.remove(&id) {
             stray.log.delete_all();
-            self.submit_deletion(id, stray.incarnation, stray.log.take_io(), fx);
+            self.submit_deletion(id, stray.log.take_io(), fx);
         }
         let Some(mut partition) = self.partitions.remove(&id) else { return };
         self.fetch_from(id, None);
@@ -370,15 +389,15 @@ impl ReplicaManager {
             self.role_changes.push(RoleChange::Resigned { tp, epoch });
         }
         partition.log.delete_all();
-        self.submit_deletion(id, partition.incarnation, partition.log.take_io(), fx);
+        self.submit_deletion(id, partition.log.take_io(), fx);
         self.progress.remove(&id);
         self.touched.insert(id);
     }
 
-    fn submit_deletion(&mut self, log: LogId, incarnation: u64, ops: Vec<IoOp>, fx: &mut Effects) {
+    pub(super) fn submit_deletion(&mut self, log: LogId, ops: Vec<IoOp>, fx: &mut Effects) {
         self.checkpoint_due |= self.checkpointed.remove(&log).is_some();
         for op in ops {
-            self.ios.insert(fx.submit(op), IoFor::Log { log, incarnation });
+            self.ios.insert(fx.submit(op), IoFor::Deletion(log));
         }
     }
 
@@ -412,6 +431,7 @@ impl ReplicaManager {
             }
             self.wake_produces(log, fx);
             self.wake_fetches(now, log, fx);
+            self.wake_deletions(log, fx);
         }
     }
 
@@ -426,6 +446,9 @@ fn log_config(topic: &TopicConfig) -> LogConfig {
         segment_ms: topic.segment,
         max_message_bytes: topic.max_message_bytes,
         log_append_time: topic.log_append_time,
+        delete: topic.delete,
+        retention: topic.retention,
+        retention_bytes: topic.retention_bytes,
         ..LogConfig::default()
     }
 }

@@ -23,6 +23,7 @@ mod manager;
 mod partition;
 mod produce;
 mod purgatory;
+mod retention;
 mod spec;
 mod storage;
 #[cfg(test)]

@@ -83,7 +83,19 @@ impl ReplicaManager {
         self.fetch_due = true;
     }
 
+    /// A deleted log's storage is free, or will be tried again.
+    pub(super) fn deletion_done(&mut self, now: Instant, log: LogId, result: &IoResult, fx: &mut Effects) {
+        if let IoResult::Failed(error) = result {
+            fx.event(ClusterEvent::StorageFailed { reason: reason_of(error.clone()) });
+            self.undeleted.insert(log);
+            self.chores.set(Chore::RetryStorage, now + STORAGE_RETRY);
+        }
+    }
+
     pub(super) fn retry_storage(&mut self, now: Instant, fx: &mut Effects) {
+        for log in std::mem::take(&mut self.undeleted) {
+            self.submit_deletion(log, vec![IoOp::DeleteLog { log }], fx);
+        }
         let mut failed = false;
         for stray in self.unclaimed.values_mut().filter(|stray| stray.log.storage_failed()) {
             failed = true;

@@ -24,6 +24,7 @@ pub struct MemoryStorage {
     logs: BTreeMap<LogId, StoredLog>,
     faults: VecDeque<IoError>,
     failing: Option<IoError>,
+    deletions_refused: bool,
 }
 
 impl MemoryStorage {
@@ -33,7 +34,9 @@ impl MemoryStorage {
             return IoResult::Read(self.read(log, from, bytes_max));
         }
         let log = op.log();
-        if let Some(error) = self.faults.pop_front().or_else(|| self.failing.clone()) {
+        let refused = self.deletions_refused && matches!(op, IoOp::DeleteLog { .. });
+        let refused = refused.then(|| IoError::Other("deletions are refused".to_owned()));
+        if let Some(error) = refused.or_else(|| self.faults.pop_front()).or_else(|| self.failing.clone()) {
             if let Some(log) = log {
                 self.logs.entry(log).or_default().poisoned = true;
             }
@@ -77,6 +80,11 @@ impl MemoryStorage {
     /// Every write fails with `error`, until `None` is set.
     pub fn fail_writes(&mut self, error: Option<IoError>) {
         self.failing = error;
+    }
+
+    /// Every deletion of a log fails while this is set.
+    pub fn refuse_deletions(&mut self, refuse: bool) {
+        self.deletions_refused = refuse;
     }
 
     /// Bytes of all chunks, rows and small values.

@@ -405,6 +405,7 @@ enum AdminArgs {
     CreatePartitions { topics: Vec<(String, i32)> },
     FetchTopicMetadata { topics: Option<Vec<String>> },
     ListOffsets { topic: String, timestamp: f64 },
+    DeleteRecords { topic: String, partitions: Vec<(i32, f64)> },
     FetchOffsets { group: String, topics: Option<Vec<(String, Vec<i32>)>> },
     SetOffsets { group: String, topic: String, partitions: Vec<(i32, f64)> },
     DescribeCluster,
@@ -423,6 +424,10 @@ struct NewTopicArgs {
     partitions: Option<i32>,
     replication_factor: Option<i16>,
     configs: Vec<(String, String)>,
+}
+
+fn offsets(partitions: Vec<(i32, f64)>) -> Vec<(i32, i64)> {
+    partitions.into_iter().map(|(partition, offset)| (partition, offset as i64)).collect()
 }
 
 impl From<AdminArgs> for AdminCall {
@@ -447,14 +452,12 @@ impl From<AdminArgs> for AdminCall {
                 AdminCall::ListOffsets { topic, timestamp: timestamp as i64 }
             }
             AdminArgs::FetchOffsets { group, topics } => AdminCall::FetchOffsets { group, topics },
-            AdminArgs::SetOffsets { group, topic, partitions } => AdminCall::SetOffsets {
-                group,
-                topic,
-                partitions: partitions
-                    .into_iter()
-                    .map(|(partition, offset)| (partition, offset as i64))
-                    .collect(),
-            },
+            AdminArgs::DeleteRecords { topic, partitions } => {
+                AdminCall::DeleteRecords { topic, partitions: offsets(partitions) }
+            }
+            AdminArgs::SetOffsets { group, topic, partitions } => {
+                AdminCall::SetOffsets { group, topic, partitions: offsets(partitions) }
+            }
             AdminArgs::DescribeCluster => AdminCall::DescribeCluster,
             AdminArgs::DescribeConfigs { resources } => AdminCall::DescribeConfigs(resources),
             AdminArgs::AlterConfigs { resources } => AdminCall::AlterConfigs(resources),

@@ -141,6 +141,20 @@ impl Bench {
         (answer.error_code, answer.base_offset)
     }
 
+    /// Sends a produce with acks=0 to the leader of partition 0, and waits for nothing.
+    pub fn send_produce(&mut self, topic: &str, value: &str) {
+        let leader = self.leader(topic, 0);
+        let mut builder = BatchBuilder::new(BatchOptions::default());
+        builder.push(self.world.now().as_timestamp(), None, Some(value.as_bytes()), &[]);
+        let data = produce_request::PartitionProduceData::default().with_records(Some(builder.build()));
+        let topic = produce_request::TopicProduceData::default()
+            .with_name(tabmq::protocol::messages::TopicName(StrBytes::from_string(topic.to_owned())))
+            .with_partition_data(vec![data]);
+        let request = ProduceRequest::default().with_topic_data(vec![topic]).into();
+        let conn = self.world.connect(leader);
+        self.world.send(conn, encode_request(9, 1, Some("bench"), &request).unwrap());
+    }
+
     /// The values of a partition, from the start.
     pub fn fetch(&mut self, broker: BrokerId, topic: &str, partition: i32) -> Vec<Vec<u8>> {
         let asked = fetch_request::FetchPartition::default()

@@ -156,6 +156,9 @@ export interface Admin extends AsyncDisposable {
   listTopics (): Promise<string[]>
   fetchTopicMetadata (options?: { topics?: string[] }): Promise<{ topics: { name: string, partitions: PartitionMetadata[] }[] }>
   fetchTopicOffsets (topic: string): Promise<{ partition: number, offset: string, high: string, low: string }[]>
+  /** Deletes the records below each offset (`-1`: all that is committed), on every replica. Fails with OFFSET_OUT_OF_RANGE,
+   *  or POLICY_VIOLATION for a topic whose cleanup.policy has no `delete`. */
+  deleteTopicRecords (args: { topic: string, partitions: { partition: number, offset: string | number }[] }): Promise<void>
   fetchTopicOffsetsByTimestamp (topic: string, timestamp?: number): Promise<{ partition: number, offset: string }[]>
   fetchOffsets (options: { groupId: string, topics?: string[] }): Promise<{ topic: string, partitions: { partition: number, offset: string, metadata: string | null }[] }[]>
   setOffsets (options: { groupId: string, topic: string, partitions: { partition: number, offset: string }[] }): Promise<void>

@@ -538,6 +538,10 @@ class Admin {
     await this.setOffsets({ groupId, topic, partitions })
   }
 
+  async deleteTopicRecords ({ topic, partitions }) {
+    await this.#call('deleteRecords', { topic, partitions: partitions.map(({ partition, offset }) => [partition, Number(offset)]) })
+  }
+
   async describeCluster () {
     return this.#call('describeCluster')
   }

@@ -1,0 +1,262 @@
+//! Old records go: by age, by size, by request, and (compaction) when a newer record has the key. A cluster of three under
+//! virtual time.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use support::Bench;
+use tabmq::event::ClusterEvent;
+use tabmq::protocol::messages::*;
+use tabmq::protocol::records::{BatchBuilder, BatchOptions, Record, decode_records};
+use tabmq::protocol::{ErrorCode, Response, StrBytes, batch};
+use tabmq::time::Duration;
+use tabmq::types::BrokerId;
+
+const TOPIC: &str = "orders";
+
+fn name(topic: &str) -> tabmq::protocol::messages::TopicName {
+    tabmq::protocol::messages::TopicName(StrBytes::from_string(topic.to_owned()))
+}
+
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+/// A cluster of three with one topic of one partition.
+fn cluster(seed: u64, configs: &[(&str, &str)]) -> Bench {
+    let mut bench = Bench::new(seed, 3);
+    bench.ready();
+    let configs = configs.iter().map(|(name, value)| {
+        create_topics_request::CreatableTopicConfig::default()
+            .with_name(text(name))
+            .with_value(Some(text(value)))
+    });
+    let topic = create_topics_request::CreatableTopic::default()
+        .with_name(name(TOPIC))
+        .with_num_partitions(1)
+        .with_replication_factor(3)
+        .with_configs(configs.collect());
+    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(5000);
+    let Response::CreateTopics(response) = bench.ask(BrokerId(1), 7, request.into()) else { panic!() };
+    assert_eq!(response.topics[0].error_code, 0, "{:?}", response.topics[0].error_message);
+    bench.settled(TOPIC, 1, 3);
+    bench
+}
+
+fn alter(bench: &mut Bench, config: &str, value: &str) -> i16 {
+    let config = incremental_alter_configs_request::AlterableConfig::default()
+        .with_name(text(config))
+        .with_value(Some(text(value)));
+    let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(text(TOPIC))
+        .with_configs(vec![config]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let Response::IncrementalAlterConfigs(response) = bench.ask(BrokerId(2), 1, request.into()) else {
+        panic!()
+    };
+    response.responses[0].error_code
+}
+
+/// Produces one batch with acks=all.
+fn produce(bench: &mut Bench, records: &[(Option<&str>, Option<&str>)]) -> i16 {
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    for (key, value) in records {
+        let now = bench.world.now().as_timestamp();
+        builder.push(now, key.map(str::as_bytes), value.map(str::as_bytes), &[]);
+    }
+    let data = produce_request::PartitionProduceData::default().with_records(Some(builder.build()));
+    let topic =
+        produce_request::TopicProduceData::default().with_name(name(TOPIC)).with_partition_data(vec![data]);
+    let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(5000).with_topic_data(vec![topic]);
+    let leader = bench.leader(TOPIC, 0);
+    let Response::Produce(response) = bench.ask(leader, 9, request.into()) else { panic!() };
+    response.responses[0].partition_responses[0].error_code
+}
+
+/// The records from `offset` on, in as many fetches as it takes; or the error.
+fn records_from(bench: &mut Bench, offset: i64) -> Result<Vec<Record>, i16> {
+    let leader = bench.leader(TOPIC, 0);
+    let mut found: Vec<Record> = Vec::new();
+    let mut next = offset;
+    loop {
+        let asked =
+            fetch_request::FetchPartition::default().with_fetch_offset(next).with_partition_max_bytes(2000);
+        let topic = fetch_request::FetchTopic::default().with_topic(name(TOPIC)).with_partitions(vec![asked]);
+        let request =
+            FetchRequest::default().with_max_wait_ms(1).with_max_bytes(2000).with_topics(vec![topic]);
+        let Response::Fetch(response) = bench.ask(leader, 11, request.into()) else { panic!() };
+        let answer = &response.responses[0].partitions[0];
+        if answer.error_code != 0 {
+            return Err(answer.error_code);
+        }
+        let bytes: Bytes = answer.records.clone().unwrap_or_default();
+        if bytes.is_empty() {
+            assert_eq!(next, answer.high_watermark, "reading stopped before the end");
+            return Ok(found);
+        }
+        for entry in batch::batches(&bytes) {
+            let Ok((header, range)) = entry else { break };
+            let records = decode_records(&bytes.slice(range)).unwrap();
+            found.extend(records.into_iter().filter(|record| record.offset.0 >= offset));
+            next = header.next_offset().0;
+        }
+    }
+}
+
+fn log_starts(bench: &Bench) -> Vec<i64> {
+    let mut starts = BTreeMap::new();
+    for (_, broker, event) in bench.world.events() {
+        if let ClusterEvent::PartitionProgress { topic, log_start, .. } = event
+            && topic.as_str() == TOPIC
+        {
+            starts.insert(*broker, log_start.0);
+        }
+    }
+    starts.into_values().collect()
+}
+
+fn stored(bench: &mut Bench) -> Vec<usize> {
+    let ids = bench.world.ids();
+    ids.into_iter().map(|id| bench.world.storage_mut(id).unwrap().size_bytes()).collect()
+}
+
+fn fill(bench: &mut Bench, batches: usize) {
+    let value = "x".repeat(400);
+    for _ in 0..batches {
+        assert_eq!(produce(bench, &[(Some("k"), Some(&value))]), 0);
+    }
+}
+
+#[test]
+fn segments_older_than_retention_ms_go_on_every_replica_and_free_the_storage() {
+    let mut bench = cluster(1, &[("segment.bytes", "2000"), ("retention.ms", "60000")]);
+    fill(&mut bench, 20);
+    bench.world.run_for(Duration::from_secs(40));
+    fill(&mut bench, 10);
+    let full = stored(&mut bench);
+    bench.world.run_for(Duration::from_secs(30));
+    let starts = log_starts(&bench);
+    assert!(starts.iter().all(|start| (16..=20).contains(start)), "{starts:?}");
+    for (before, after) in full.iter().zip(stored(&mut bench)) {
+        assert!(after + 16 * 400 < *before, "{before} bytes became {after}");
+    }
+    assert_eq!(records_from(&mut bench, 0), Err(ErrorCode::OffsetOutOfRange.code()));
+    let start = starts[0];
+    assert_eq!(records_from(&mut bench, start).unwrap().len() as i64, 30 - start);
+    // The last segment is closed and goes as well, when its time has come; offsets go on.
+    bench.world.run_for(Duration::from_secs(60));
+    assert_eq!(log_starts(&bench), [30, 30, 30]);
+    fill(&mut bench, 1);
+    assert_eq!(records_from(&mut bench, 30).unwrap()[0].offset.0, 30);
+}
+
+#[test]
+fn the_oldest_segments_go_when_the_log_is_larger_than_retention_bytes_also_when_that_is_set_later() {
+    let mut bench = cluster(2, &[("segment.bytes", "2000")]);
+    fill(&mut bench, 30);
+    bench.world.run_for(Duration::from_secs(20));
+    assert_eq!(log_starts(&bench), [0, 0, 0]);
+    assert_eq!(alter(&mut bench, "retention.bytes", "5000"), 0);
+    bench.world.run_for(Duration::from_secs(10));
+    let starts = log_starts(&bench);
+    assert!(starts.iter().all(|start| *start > 10 && *start == starts[0]), "{starts:?}");
+    let kept = records_from(&mut bench, starts[0]).unwrap().len() as i64;
+    assert_eq!(kept, 30 - starts[0]);
+    assert!(kept * 400 >= 5000 - 400, "no less than retention.bytes is kept: {kept} records");
+    let said = bench.world.events().iter().any(|(_, _, event)| {
+        matches!(event, ClusterEvent::SegmentsDeleted { reason: "retention.bytes", .. })
+    });
+    assert!(said);
+}
+
+#[test]
+fn deleted_records_stay_deleted_when_the_leader_dies_and_when_brokers_start_again() {
+    let mut bench = cluster(3, &[("segment.bytes", "2000")]);
+    fill(&mut bench, 30);
+    let delete = |bench: &mut Bench, offset: i64| {
+        let partition = delete_records_request::DeleteRecordsPartition::default().with_offset(offset);
+        let topic = delete_records_request::DeleteRecordsTopic::default()
+            .with_name(name(TOPIC))
+            .with_partitions(vec![partition]);
+        let request = DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(5000);
+        let leader = bench.leader(TOPIC, 0);
+        let Response::DeleteRecords(response) = bench.ask(leader, 2, request.into()) else { panic!() };
+        let answer = &response.topics[0].partitions[0];
+        (answer.error_code, answer.low_watermark)
+    };
+    assert_eq!(delete(&mut bench, 31), (ErrorCode::OffsetOutOfRange.code(), -1));
+    assert_eq!(delete(&mut bench, 17), (0, 17));
+    assert_eq!(log_starts(&bench), [17, 17, 17], "the answer waited for the followers");
+    let leader = bench.leader(TOPIC, 0);
+    bench.world.crash(leader);
+    bench.world.run_until(Duration::from_secs(10), "another leads", |world| {
+        let survivor = world.ids().into_iter().find(|id| *id != leader).unwrap();
+        world.broker(survivor).and_then(|b| support::leader_in(b, TOPIC, 0)).is_some_and(|id| id != leader)
+    });
+    assert_eq!(records_from(&mut bench, 16), Err(ErrorCode::OffsetOutOfRange.code()));
+    assert_eq!(records_from(&mut bench, 17).unwrap().len(), 13);
+    for id in bench.world.ids() {
+        bench.world.crash(id);
+    }
+    for id in bench.world.ids() {
+        bench.world.start(id);
+    }
+    bench.ready();
+    bench.settled(TOPIC, 1, 3);
+    assert_eq!(records_from(&mut bench, 17).unwrap().len(), 13);
+    assert_eq!(records_from(&mut bench, 16), Err(ErrorCode::OffsetOutOfRange.code()));
+    assert_eq!(delete(&mut bench, -1), (0, 30));
+    assert_eq!(records_from(&mut bench, 30).unwrap(), []);
+    assert_eq!(alter(&mut bench, "cleanup.policy", "compact"), 0);
+    bench.world.run_for(Duration::from_secs(1));
+    assert_eq!(delete(&mut bench, -1), (ErrorCode::PolicyViolation.code(), -1));
+}
+
+#[test]
+fn a_deleted_topic_frees_the_storage_with_writes_under_way_when_storage_refuses_and_on_a_broker_that_was_away()
+ {
+    for case in ["writes under way", "storage refuses", "a broker is away"] {
+        let mut bench = cluster(4, &[]);
+        let before = stored(&mut bench);
+        fill(&mut bench, 50);
+        let away = BrokerId(bench.leader(TOPIC, 0).0 % 3 + 1);
+        match case {
+            "writes under way" => {
+                for _ in 0..5 {
+                    bench.send_produce(TOPIC, &"y".repeat(400));
+                }
+            }
+            "storage refuses" => {
+                for id in bench.world.ids() {
+                    let storage = bench.world.storage_mut(id).unwrap();
+                    storage.refuse_deletions(true);
+                }
+            }
+            _ => bench.world.crash(away),
+        }
+        let request =
+            DeleteTopicsRequest::default().with_topic_names(vec![name(TOPIC)]).with_timeout_ms(5000);
+        let controller = BrokerId(away.0 % 3 + 1);
+        let Response::DeleteTopics(response) = bench.ask(controller, 5, request.into()) else { panic!() };
+        assert_eq!(response.responses[0].error_code, 0);
+        bench.world.run_for(Duration::from_secs(2));
+        match case {
+            "storage refuses" => {
+                assert!(stored(&mut bench).iter().all(|bytes| *bytes > 20_000), "nothing is deleted yet");
+                for id in bench.world.ids() {
+                    bench.world.storage_mut(id).unwrap().refuse_deletions(false);
+                }
+            }
+            "a broker is away" => bench.world.start(away),
+            _ => {}
+        }
+        bench.world.run_for(Duration::from_secs(5));
+        for (before, after) in before.iter().zip(stored(&mut bench)) {
+            // The metadata log has grown a little.
+            assert!(after < before + 6000, "{case}: {before} bytes became {after}");
+        }
+    }
+}
