@@ -149,6 +149,23 @@ pub enum ClusterEvent {
         /// `retention.ms` or `retention.bytes`.
         reason: &'static str,
     },
+    /// Compaction took records out of a log on this broker whose keys have later ones.
+    LogCompacted {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// Where the cleaned part begins.
+        from: Offset,
+        /// Where it ends (exclusive).
+        to: Offset,
+        /// Its bytes before.
+        bytes_before: u64,
+        /// Its bytes now.
+        bytes_after: u64,
+        /// How many records went.
+        records_removed: u64,
+    },
     /// On opening, a log's tail was not whole and was cut.
     LogRecovered {
         /// The log, by topic id.

@@ -260,3 +260,218 @@ fn a_deleted_topic_frees_the_storage_with_writes_under_way_when_storage_refuses_
         }
     }
 }
+
+/// The latest value of each key, and how many records there are.
+fn table(records: &[Record]) -> (BTreeMap<String, String>, usize) {
+    let text = |bytes: &Option<Bytes>| String::from_utf8(bytes.clone().unwrap().to_vec()).unwrap();
+    let mut table = BTreeMap::new();
+    for record in records {
+        match &record.value {
+            None => table.remove(&text(&record.key)),
+            Some(_) => table.insert(text(&record.key), text(&record.value)),
+        };
+    }
+    (table, records.len())
+}
+
+fn upsert(bench: &mut Bench, round: usize, keys: usize) {
+    let value = format!("{round}-{}", "x".repeat(100));
+    for key in 0..keys {
+        assert_eq!(produce(bench, &[(Some(&format!("key-{key}")), Some(&value))]), 0);
+    }
+}
+
+#[test]
+fn of_each_key_the_latest_record_stays_on_every_replica_and_offsets_stay_too() {
+    for seed in 0..5 {
+        let configs =
+            [("cleanup.policy", "compact"), ("segment.bytes", "2000"), ("min.cleanable.dirty.ratio", "0.1")];
+        let mut bench = cluster(seed, &configs);
+        for round in 0..12 {
+            upsert(&mut bench, round, 10);
+        }
+        let (expected, all) = table(&records_from(&mut bench, 0).unwrap());
+        let before = records_from(&mut bench, 0).unwrap();
+        assert_eq!((expected.len(), all), (10, 120));
+        bench.world.run_for(Duration::from_secs(20));
+        let after = records_from(&mut bench, 0).unwrap();
+        let (found, left) = table(&after);
+        assert_eq!(found, expected);
+        assert!(left < 35, "{left} of 120 records are left");
+        assert!(after.iter().all(|record| before.contains(record)), "offsets and contents are as they were");
+        // A consumer that was in the part that is gone goes on behind it.
+        assert_eq!(
+            records_from(&mut bench, 50).unwrap(),
+            after.iter().filter(|r| r.offset.0 >= 50).cloned().collect::<Vec<_>>()
+        );
+        let compacted: Vec<BrokerId> = bench
+            .world
+            .events()
+            .iter()
+            .filter(|(_, _, event)| matches!(event, ClusterEvent::LogCompacted { topic, .. } if topic.as_str() == TOPIC))
+            .map(|(_, broker, _)| *broker)
+            .collect();
+        assert!(bench.world.ids().iter().all(|id| compacted.contains(id)), "{compacted:?}");
+        for bytes in stored(&mut bench) {
+            assert!(bytes < 12_000, "{bytes} bytes are stored");
+        }
+        // All of it survives a new leader, a restart, and a replica that begins from nothing.
+        for id in bench.world.ids() {
+            bench.world.crash(id);
+        }
+        for id in bench.world.ids() {
+            bench.world.start(id);
+        }
+        bench.ready();
+        bench.settled(TOPIC, 1, 3);
+        assert_eq!(table(&records_from(&mut bench, 0).unwrap()).0, expected);
+        let leader = bench.leader(TOPIC, 0);
+        bench.world.crash(leader);
+        *bench.world.storage_mut(leader).unwrap() = Default::default();
+        let another_leads = |bench: &mut Bench, gone: BrokerId| {
+            bench.world.run_until(Duration::from_secs(20), "another leads", |world| {
+                let mut others = world.ids().into_iter().filter(|id| *id != gone);
+                others.all(|id| {
+                    let leader = world.broker(id).and_then(|b| support::leader_in(b, TOPIC, 0));
+                    leader.is_some_and(|id| id != gone)
+                })
+            });
+        };
+        another_leads(&mut bench, leader);
+        assert_eq!(table(&records_from(&mut bench, 0).unwrap()).0, expected);
+        bench.world.start(leader);
+        bench.settled(TOPIC, 1, 3);
+        let second = bench.leader(TOPIC, 0);
+        bench.world.crash(second);
+        another_leads(&mut bench, second);
+        assert_eq!(table(&records_from(&mut bench, 0).unwrap()).0, expected);
+        bench.world.start(second);
+        upsert(&mut bench, 12, 3);
+        bench.world.run_for(Duration::from_secs(10));
+        assert_eq!(table(&records_from(&mut bench, 0).unwrap()).0.len(), 10);
+    }
+}
+
+#[test]
+fn a_tombstone_deletes_its_key_and_goes_after_delete_retention_ms() {
+    let configs = [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "2000"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+        ("delete.retention.ms", "30000"),
+    ];
+    let mut bench = cluster(1, &configs);
+    upsert(&mut bench, 0, 10);
+    assert_eq!(produce(&mut bench, &[(Some("key-3"), None)]), 0);
+    let tombstone = 10;
+    for round in 1..4 {
+        for key in 4..10 {
+            let value = format!("{round}-{}", "x".repeat(100));
+            produce(&mut bench, &[(Some(&format!("key-{key}")), Some(&value))]);
+        }
+    }
+    bench.world.run_for(Duration::from_secs(10));
+    let has_tombstone =
+        |records: &[Record]| records.iter().any(|r| r.offset.0 == tombstone && r.value.is_none());
+    let records = records_from(&mut bench, 0).unwrap();
+    assert!(has_tombstone(&records), "every consumer has to see it first");
+    assert!(!records.iter().any(|record| record.offset.0 == 3), "its key's value is gone");
+    // A cleaning needs something new.
+    bench.world.run_for(Duration::from_secs(30));
+    for round in 4..8 {
+        for key in 4..10 {
+            let value = format!("{round}-{}", "x".repeat(100));
+            produce(&mut bench, &[(Some(&format!("key-{key}")), Some(&value))]);
+        }
+    }
+    bench.world.run_for(Duration::from_secs(10));
+    assert!(!has_tombstone(&records_from(&mut bench, 0).unwrap()));
+    assert_eq!(produce(&mut bench, &[(None, Some("no key"))]), ErrorCode::InvalidRecord.code());
+}
+
+#[test]
+fn a_young_record_is_not_compacted_and_an_old_one_is_whatever_the_dirty_ratio() {
+    let configs = [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "2000"),
+        ("min.cleanable.dirty.ratio", "1"),
+        ("min.compaction.lag.ms", "60000"),
+        ("max.compaction.lag.ms", "120000"),
+    ];
+    let mut bench = cluster(1, &configs);
+    for round in 0..12 {
+        upsert(&mut bench, round, 10);
+    }
+    bench.world.run_for(Duration::from_secs(50));
+    assert_eq!(records_from(&mut bench, 0).unwrap().len(), 120);
+    bench.world.run_for(Duration::from_secs(30));
+    assert_eq!(records_from(&mut bench, 0).unwrap().len(), 120, "the ratio is never above 1");
+    bench.world.run_for(Duration::from_secs(60));
+    let left = records_from(&mut bench, 0).unwrap().len();
+    assert!(left < 35, "{left} of 120 records are left");
+}
+
+#[test]
+fn committed_offsets_are_compacted_and_survive() {
+    let mut bench = Bench::new(9, 3);
+    bench.ready();
+    bench.create_topic_through(BrokerId(1), TOPIC, 1, 3);
+    bench.settled(TOPIC, 1, 3);
+    let commit = |bench: &mut Bench, broker: BrokerId, offset: i64| {
+        let partition = offset_commit_request::OffsetCommitRequestPartition::default()
+            .with_committed_offset(offset)
+            .with_committed_leader_epoch(-1)
+            .with_committed_metadata(Some(text(&"m".repeat(4000))));
+        let topic = offset_commit_request::OffsetCommitRequestTopic::default()
+            .with_name(name(TOPIC))
+            .with_partitions(vec![partition]);
+        let request = OffsetCommitRequest::default()
+            .with_group_id(GroupId(text("readers")))
+            .with_generation_id_or_member_epoch(-1)
+            .with_topics(vec![topic]);
+        let Response::OffsetCommit(response) = bench.ask(broker, 8, request.into()) else { panic!() };
+        response.topics[0].partitions[0].error_code
+    };
+    let coordinator = loop {
+        let request = FindCoordinatorRequest::default().with_key(text("readers"));
+        let Response::FindCoordinator(response) = bench.ask(BrokerId(1), 2, request.into()) else { panic!() };
+        let id = BrokerId(response.node_id.0);
+        if response.error_code == 0 && commit(&mut bench, id, 0) == 0 {
+            break id;
+        }
+        bench.world.run_for(Duration::from_millis(100));
+    };
+    // Segments of 4 MiB in the lab: enough to roll, and to be worth cleaning.
+    for offset in 1..2500 {
+        assert_eq!(commit(&mut bench, coordinator, offset), 0);
+    }
+    bench.world.run_for(Duration::from_secs(10));
+    for bytes in stored(&mut bench) {
+        assert!(bytes < 5_000_000, "{bytes} bytes are stored of 10,000,000 written");
+    }
+    for id in bench.world.ids() {
+        bench.world.crash(id);
+    }
+    for id in bench.world.ids() {
+        bench.world.start(id);
+    }
+    bench.ready();
+    bench.settled("__consumer_offsets", 4, 3);
+    let found = loop {
+        let request = FindCoordinatorRequest::default().with_key(text("readers"));
+        let Response::FindCoordinator(response) = bench.ask(BrokerId(1), 2, request.into()) else { panic!() };
+        let topic = offset_fetch_request::OffsetFetchRequestTopic::default()
+            .with_name(name(TOPIC))
+            .with_partition_indexes(vec![0]);
+        let request = OffsetFetchRequest::default()
+            .with_group_id(GroupId(text("readers")))
+            .with_topics(Some(vec![topic]));
+        let coordinator = BrokerId(response.node_id.0.max(1));
+        let Response::OffsetFetch(response) = bench.ask(coordinator, 7, request.into()) else { panic!() };
+        if response.error_code == 0 {
+            break response.topics[0].partitions[0].committed_offset;
+        }
+        bench.world.run_for(Duration::from_millis(100));
+    };
+    assert_eq!(found, 2499);
+}

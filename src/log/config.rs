@@ -1,5 +1,6 @@
 //! A log's settings, already resolved (default, broker, topic).
 
+use super::cleaner::CompactionRules;
 use crate::time::Duration;
 
 /// What a partition log needs to know of its topic's configuration. Kafka's names.
@@ -21,6 +22,8 @@ pub struct LogConfig {
     pub retention: Option<Duration>,
     /// `retention.bytes`: the oldest segments go while the log without them is at least this large. None for no limit.
     pub retention_bytes: Option<u64>,
+    /// `cleanup.policy` has `compact`: of each key the latest record stays, by these rules.
+    pub compaction: Option<CompactionRules>,
     /// `producer.id.expiration.ms`: a producer's state is forgotten when it has been silent for this long.
     pub producer_id_expiration: Duration,
     /// How much of the log's end stays in memory to serve reads, in bytes. What is not yet durable is always kept, and
@@ -40,6 +43,7 @@ impl Default for LogConfig {
             delete: true,
             retention: Some(Duration::from_secs(7 * 24 * 3600)),
             retention_bytes: None,
+            compaction: None,
             producer_id_expiration: Duration::from_secs(24 * 3600),
             tail_bytes: 4 * 1024 * 1024,
         }

@@ -130,6 +130,7 @@ pub fn steps() -> Vec<Step> {
     appends_and_reads(&mut suite);
     truncations(&mut suite);
     poison(&mut suite);
+    rewrites(&mut suite);
     deletions(&mut suite);
     suite.0
 }
@@ -140,11 +141,12 @@ fn appends_and_reads(s: &mut Suite) {
     s.done("an append puts its chunks and rows", append(log, &[(0, "aaaa"), (4, "bbbb")], &[(0, "row0")]));
     s.done("another log is apart", append(second_log(), &[(0, "zz")], &[(0, "other")]));
     s.done("an append may roll", append(log, &[(8, "cccc")], &[(0, "row0 closed"), (8, "row8")]));
-    s.read("a read begins with the chunk that holds the offset", log, 5, 1, &[(4, "bbbb")]);
-    s.read("a read at a chunk's base begins there", log, 4, 1, &[(4, "bbbb")]);
-    s.read("a read gives at least one chunk", log, 0, 0, &[(0, "aaaa")]);
-    s.read("a read goes on until the limit is reached", log, 0, 4, &[(0, "aaaa")]);
-    s.read("a read goes on below the limit", log, 0, 5, &[(0, "aaaa"), (4, "bbbb")]);
+    let all = &[(0, "aaaa"), (4, "bbbb"), (8, "cccc")];
+    s.read("a read begins with the chunk that holds the offset", log, 5, 1, &all[1..]);
+    s.read("a read at a chunk's base begins there", log, 4, 1, &all[1..]);
+    s.read("a read gives at least two chunks", log, 0, 0, &all[..2]);
+    s.read("a read goes on until the limit is reached", log, 0, 8, &all[..2]);
+    s.read("a read goes on below the limit", log, 0, 9, all);
     s.read("a read crosses segments", log, 1, 100, &[(0, "aaaa"), (4, "bbbb"), (8, "cccc")]);
     s.read("a read beyond the end gives the last chunk", log, 99, 100, &[(8, "cccc")]);
     s.read("a read does not run into the next log", second_log(), 0, 100, &[(0, "zz")]);
@@ -201,6 +203,34 @@ fn poison(s: &mut Suite) {
         (&[(0, "row0 open")], &[(0, "aaaa"), (4, "bb"), (6, "dd")]),
         (&[(100, "restart")], &[]),
     );
+}
+
+fn rewrites(s: &mut Suite) {
+    let log = first_log();
+    let rewrite =
+        |from: i64, to: i64, chunks: Contents<'_>, rows: Contents<'_>, gone: &[i64]| IoOp::Rewrite {
+            log,
+            from: Offset(from),
+            to: Offset(to),
+            chunks: chunks.iter().map(chunk).collect(),
+            rows: rows.iter().map(row).collect(),
+            gone: gone.iter().map(|base| Offset(*base)).collect(),
+        };
+    s.done("two rolls", append(log, &[(8, "ee"), (10, "ff")], &[(8, "row8"), (10, "row10")]));
+    s.done("a rewrite", rewrite(0, 8, &[(1, "ab")], &[(0, "row0 clean")], &[]));
+    s.read("a rewrite replaces the chunks of its range", log, 0, 100, &[(1, "ab"), (8, "ee"), (10, "ff")]);
+    s.read("a read in a gap begins below it", log, 7, 0, &[(1, "ab"), (8, "ee")]);
+    s.done("a rewrite may merge segments", rewrite(8, 10, &[], &[(0, "row0 and 8")], &[8]));
+    s.done("a rewrite of nothing puts its rows", rewrite(8, 8, &[], &[(0, "row0 and 8 too")], &[]));
+    s.reopen(
+        "rows that a rewrite names are gone, all others stay",
+        &[("conformance-a", "2")],
+        (&[(0, "row0 and 8 too"), (10, "row10")], &[(10, "ff")]),
+        (&[(100, "restart")], &[]),
+    );
+    let before = &[(0, "aaaa"), (4, "bb"), (6, "dd")];
+    s.done("(undone)", truncate(log, 0, None, &[]));
+    s.done("(undone too)", append(log, before, &[(0, "row0 open")]));
 }
 
 fn deletions(s: &mut Suite) {

@@ -45,7 +45,8 @@ pub enum IoOp {
         rows: Vec<SegmentRow>,
     },
     /// Reads chunks in order: first the one with the greatest base at or below `from` (or the first chunk, when all
-    /// are above), then on until `bytes_max` is reached; at least one chunk if there is one.
+    /// are above), then on until `bytes_max` is reached; at least two chunks if there are two (where compaction has left a
+    /// gap, the first may end below `from`).
     Read {
         /// The log.
         log: LogId,
@@ -65,6 +66,22 @@ pub enum IoOp {
         keep: Option<Chunk>,
         /// Rows to put.
         rows: Vec<SegmentRow>,
+    },
+    /// Puts other chunks in the place of those with a base from `from` (inclusive) to `to` (exclusive), in one
+    /// transaction with rows to put and rows to delete.
+    Rewrite {
+        /// The log.
+        log: LogId,
+        /// The first base that goes.
+        from: Offset,
+        /// The first base above that stays.
+        to: Offset,
+        /// What comes in their place.
+        chunks: Vec<Chunk>,
+        /// Rows to put.
+        rows: Vec<SegmentRow>,
+        /// Bases of rows to delete.
+        gone: Vec<Offset>,
     },
     /// Deletes every chunk and row with a base below `before`.
     DeleteBefore {
@@ -94,6 +111,7 @@ impl IoOp {
             IoOp::Append { log, .. }
             | IoOp::Read { log, .. }
             | IoOp::Truncate { log, .. }
+            | IoOp::Rewrite { log, .. }
             | IoOp::DeleteBefore { log, .. }
             | IoOp::DeleteLog { log } => Some(*log),
             IoOp::WriteMeta { .. } => None,

@@ -54,6 +54,10 @@ pub(super) enum Outstanding {
     Cut,
     /// Chunks for the truncation that waits for them.
     Scan,
+    /// Chunks for the cleaning that waits for them.
+    Clean,
+    /// A slice of a cleaning is in place.
+    Rewrite,
     /// Nothing.
     Delete,
     /// Submitted before a failure: its result says nothing any more.
@@ -111,6 +115,22 @@ impl IoQueue {
     pub fn scan(&mut self, from: Offset, bytes_max: usize) {
         let op = IoOp::Read { log: self.log, from, bytes_max };
         self.pending.push_back(Pending::Other { op, kind: Outstanding::Scan });
+    }
+
+    /// Queues a read for a cleaning.
+    pub fn read_to_clean(&mut self, from: Offset, bytes_max: usize) {
+        let op = IoOp::Read { log: self.log, from, bytes_max };
+        self.pending.push_back(Pending::Other { op, kind: Outstanding::Clean });
+    }
+
+    /// Queues a slice of a cleaning.
+    pub fn rewrite(&mut self, op: IoOp) {
+        self.pending.push_back(Pending::Other { op, kind: Outstanding::Rewrite });
+    }
+
+    /// A cleaning is over: what it still waits for counts for nothing.
+    pub fn forget_cleaning(&mut self) {
+        self.forget(&[Outstanding::Clean, Outstanding::Rewrite]);
     }
 
     /// Queues a deletion of the log's front.
@@ -179,9 +199,13 @@ impl IoQueue {
 
     /// Reads for a truncation that is no longer wanted count for nothing.
     pub fn forget_scans(&mut self) {
-        self.pending.retain(|pending| !pending.is(Outstanding::Scan));
-        let scans = self.outstanding.iter_mut().filter(|outstanding| **outstanding == Outstanding::Scan);
-        scans.for_each(|scan| *scan = Outstanding::Void);
+        self.forget(&[Outstanding::Scan]);
+    }
+
+    fn forget(&mut self, kinds: &[Outstanding]) {
+        self.pending.retain(|pending| !kinds.iter().any(|kind| pending.is(*kind)));
+        let known = self.outstanding.iter_mut().filter(|outstanding| kinds.contains(outstanding));
+        known.for_each(|outstanding| *outstanding = Outstanding::Void);
     }
 
     /// True when a truncation is pending or outstanding.
@@ -193,6 +217,13 @@ impl IoQueue {
     /// True when nothing is pending or outstanding.
     pub fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.outstanding.is_empty()
+    }
+
+    /// True when nothing is pending or outstanding but what a cleaning wants.
+    pub fn end_is_idle(&self) -> bool {
+        let cleans = |kind: &Outstanding| matches!(kind, Outstanding::Clean | Outstanding::Rewrite);
+        let pending = |pending: &Pending| matches!(pending, Pending::Other { kind, .. } if cleans(kind));
+        self.pending.iter().all(pending) && self.outstanding.iter().all(cleans)
     }
 
     /// The append at the queue's end if it may grow by `more` bytes, else a new one; its durable end is `end` now.

@@ -1,6 +1,7 @@
 //! The partition log: segments, epoch cache, producer state, recovery. Sans-IO; storage is asked through `io`.
 
 mod batch_facts;
+mod cleaner;
 mod codec;
 mod config;
 pub mod conformance;
@@ -17,6 +18,7 @@ mod tail;
 mod timestamps;
 mod truncation;
 
+pub use cleaner::{Cleaned, CompactionRules, Dirt};
 pub use config::LogConfig;
 pub use epoch_cache::{EpochCache, EpochEntry};
 pub use error::AppendError;

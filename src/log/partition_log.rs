@@ -12,6 +12,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::batch_facts::{Batch, BatchFacts, ProducerFacts};
+use super::cleaner::{Cleaned, Cleaning};
 use super::config::LogConfig;
 use super::epoch_cache::EpochCache;
 use super::error::AppendError;
@@ -97,6 +98,8 @@ pub struct PartitionLog {
     pub(super) emptied: bool,
     pub(super) deleted: bool,
     pub(super) truncations: u64,
+    pub(super) cleaning: Option<Cleaning>,
+    pub(super) cleaned: Option<Cleaned>,
 }
 
 impl PartitionLog {
@@ -164,6 +167,11 @@ impl PartitionLog {
     /// True when nothing of this log is on its way to storage.
     pub fn io_idle(&self) -> bool {
         self.queue.is_idle()
+    }
+
+    /// True when nothing that concerns the log's end is on its way to storage.
+    pub fn end_is_idle(&self) -> bool {
+        self.queue.end_is_idle()
     }
 
     /// True while appends are refused because a truncation waits for bytes from storage.
@@ -262,11 +270,12 @@ impl PartitionLog {
         for entry in batch::batches(&copy) {
             let (_, range) = entry.map_err(AppendError::CorruptBatch)?;
             let bytes = copy.slice(range);
-            let header = batch::validate_batch(&bytes).map_err(AppendError::CorruptBatch)?;
-            if header.base_offset != expected {
+            let header = batch::validate_stored(&bytes).map_err(AppendError::CorruptBatch)?;
+            // The leader may have compacted its log: then offsets are missing.
+            if header.base_offset < expected {
                 return Err(AppendError::OffsetsNotContiguous { expected, got: header.base_offset });
             }
-            let facts = facts_of(&header, expected, bytes.len());
+            let facts = facts_of(&header, header.base_offset, bytes.len());
             if let (Some(latest), Some(got)) = (latest, facts.epoch)
                 && got < latest
             {
@@ -312,6 +321,8 @@ impl PartitionLog {
                 return IoOutcome::Failed { error: error.clone(), log_end_offset: self.log_end };
             }
             (Some(Outstanding::Scan), IoResult::Read(chunks)) => self.continue_scan(chunks),
+            (Some(Outstanding::Clean), IoResult::Read(chunks)) => self.continue_cleaning(chunks),
+            (Some(Outstanding::Rewrite), IoResult::Done) => self.slice_rewritten(),
             (Some(Outstanding::Append { end }), IoResult::Done) => {
                 self.durable_end = self.durable_end.max(end);
                 self.evict();
@@ -413,7 +424,9 @@ impl PartitionLog {
         let size: usize = batches.iter().map(|batch| batch.facts.size).sum();
         let max_timestamp = batches.iter().map(|batch| batch.facts.max_timestamp).max().filter(|t| *t >= 0);
         let rolled = self.should_roll(size, max_timestamp, last_offset, now).then(|| self.roll(now));
-        if !self.row_written {
+        let sparse = first_offset > self.log_end && !self.active().sparse;
+        self.active_mut().sparse |= sparse;
+        if !self.row_written || sparse {
             let row = self.open_row();
             self.queue.put_rows(vec![row], self.log_end);
             self.row_written = true;
@@ -432,7 +445,7 @@ impl PartitionLog {
         }
         self.producers.note(&facts);
         let active = self.active_mut();
-        let starts_segment = facts.base == active.base;
+        let starts_segment = active.facts.size_bytes == 0;
         active.note(&facts, index_bytes);
         let new_chunk = self.queue.append(facts.base, facts.next, batch.bytes.clone(), starts_segment);
         self.tail.push(batch, new_chunk, starts_segment);
@@ -496,7 +509,7 @@ impl PartitionLog {
         if self.is_settled() { self.log_end } else { self.tail.start() }
     }
 
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         !self.failed && self.scan.is_none() && !self.queue.holds_cut()
     }
 

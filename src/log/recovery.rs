@@ -98,6 +98,8 @@ impl PartitionLog {
             emptied: false,
             deleted: false,
             truncations: 0,
+            cleaning: None,
+            cleaned: None,
             config,
         };
         let cut = log.scan_active(&recovered.tail);
@@ -151,11 +153,12 @@ impl PartitionLog {
     }
 
     fn check_stored(&self, bytes: bytes::Bytes) -> Result<Batch, CutReason> {
-        let header = batch::validate_batch(&bytes).map_err(CutReason::CorruptBatch)?;
-        if header.base_offset != self.log_end {
+        let header = batch::validate_stored(&bytes).map_err(CutReason::CorruptBatch)?;
+        let gap = header.base_offset > self.log_end && !self.active().sparse;
+        if header.base_offset < self.log_end || gap {
             return Err(CutReason::Gap { found: header.base_offset });
         }
-        let facts = facts_of(&header, self.log_end, bytes.len());
+        let facts = facts_of(&header, header.base_offset, bytes.len());
         match (self.epochs.latest(), facts.epoch) {
             (Some(latest), Some(found)) if found < latest => Err(CutReason::EpochWentBack { latest, found }),
             _ => Ok(Batch { facts, bytes }),
@@ -170,7 +173,7 @@ impl PartitionLog {
         }
         self.producers.note(&facts);
         let active = self.active_mut();
-        let starts_segment = facts.base == active.base;
+        let starts_segment = active.facts.size_bytes == 0;
         active.note(&facts, index_bytes);
         self.tail.push(batch, new_chunk, starts_segment);
         self.log_end = facts.next;
@@ -211,8 +214,9 @@ impl Rows {
                 None => {
                     found.unreadable = found.unreadable.or(Some(row.base));
                     let mut segment = Segment::open(row.base, now, ProducerState::default().encode());
-                    // It may hold any timestamp, so that look-ups by time do not pass it by.
+                    // It may hold any timestamp, so that look-ups by time do not pass it by; and it may be sparse.
                     segment.facts.max_timestamp = Some(i64::MAX);
+                    segment.sparse = true;
                     found.segments.push(segment);
                 }
             }

@@ -1,20 +1,21 @@
 //! What the log knows of a segment beside its chunks, and the row that storage keeps of it.
 //!
 //! A row is written when a segment is opened and again when it is closed (and when the log start offset moves within
-//! the active one). Version 1, all numbers big-endian; an absent timestamp or offset is -1:
+//! the active one, and as compaction goes on). Version 2, all numbers big-endian; an absent timestamp or offset is -1:
 //!
 //! ```text
 //! at  bytes  field
-//!  0      1  format version: 1
+//!  0      1  format version: 2
 //!  1      4  CRC-32C of everything below
-//!  5      1  flags: bit 0 = closed
+//!  5      1  flags: bit 0 = closed, bit 1 = sparse (offsets may be missing)
 //!  6      8  base offset
 //! 14      8  log start offset when the row was written
 //! 22      8  creation time, ms since the Unix epoch
-//! 30      8  size of all batches, bytes              (0 while open)
-//! 38      8  largest timestamp of the first batch    (-1 while open)
-//! 46      8  largest timestamp                       (-1 while open)
-//! 54      4  E: number of leader epochs; then E times: i32 epoch | i64 start offset
+//! 30      8  compacted up to this offset             (not in version 1)
+//! 38      8  size of all batches, bytes              (0 while open)
+//! 46      8  largest timestamp of the first batch    (-1 while open)
+//! 54      8  largest timestamp                       (-1 while open)
+//! 62      4  E: number of leader epochs; then E times: i32 epoch | i64 start offset
 //!            open: the epoch in effect at the base; closed: that and all that begin within
 //!         4  T: number of time index entries; then T times: i64 timestamp | i64 offset   (0 while open)
 //!         4  P: size of the producer snapshot; then P bytes (drawn in producer_state.rs): the state at the base
@@ -31,8 +32,11 @@ use crate::log::io::SegmentRow;
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, Offset};
 
-const ROW_VERSION: u8 = 1;
+const ROW_VERSION: u8 = 2;
+/// The version before compaction.
+const ROW_VERSION_1: u8 = 1;
 const FLAG_CLOSED: u8 = 1;
+const FLAG_SPARSE: u8 = 2;
 
 /// Sums over a segment's batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,12 +83,25 @@ pub struct Segment {
     pub time_index: Vec<TimeIndexEntry>,
     /// The producer state at `base`, encoded.
     pub producers_at_base: Bytes,
+    /// Offsets may be missing in it: compaction took records out, here or at the leader they were fetched from. In a
+    /// segment that is not sparse, a gap means that something was lost.
+    pub sparse: bool,
+    /// Compacted up to here, if at all.
+    pub cleaned_to: Option<Offset>,
 }
 
 impl Segment {
     /// An empty segment.
     pub fn open(base: Offset, created: Instant, producers_at_base: Bytes) -> Segment {
-        Segment { base, created, facts: SegmentFacts::default(), time_index: Vec::new(), producers_at_base }
+        Segment {
+            base,
+            created,
+            facts: SegmentFacts::default(),
+            time_index: Vec::new(),
+            producers_at_base,
+            sparse: false,
+            cleaned_to: None,
+        }
     }
 
     /// Adds a batch to the sums and, every `index_bytes`, to the time index.
@@ -96,6 +113,29 @@ impl Segment {
             self.time_index.push(TimeIndexEntry { timestamp, offset: batch.base });
         }
         self.facts.note(batch);
+    }
+
+    /// This segment and the next one, both clean, as one that ends at `end`; none when that would be too large.
+    pub(super) fn merged_with(&self, next: &Segment, segment_bytes: u64, end: Offset) -> Option<Segment> {
+        let size_bytes = self.facts.size_bytes + next.facts.size_bytes;
+        let offsets = end.0 - self.base.0;
+        if self.cleaned_to != Some(next.base) || size_bytes > segment_bytes || offsets > i64::from(i32::MAX) {
+            return None;
+        }
+        let facts = SegmentFacts {
+            size_bytes,
+            first_timestamp: self.facts.first_timestamp.or(next.facts.first_timestamp),
+            max_timestamp: self.facts.max_timestamp.max(next.facts.max_timestamp),
+        };
+        let between =
+            self.facts.max_timestamp.map(|timestamp| TimeIndexEntry { timestamp, offset: next.base });
+        let mut time_index = self.time_index.clone();
+        time_index.extend(between);
+        for entry in &next.time_index {
+            let timestamp = self.facts.max_timestamp.map_or(entry.timestamp, |max| max.max(entry.timestamp));
+            time_index.push(TimeIndexEntry { timestamp, ..*entry });
+        }
+        Some(Segment { facts, time_index, cleaned_to: next.cleaned_to, sparse: true, ..self.clone() })
     }
 
     /// Forgets index points beyond `end`; the sums are the caller's to correct.
@@ -120,10 +160,11 @@ impl Segment {
     /// The row, as drawn above. `epochs`: those the row is to carry.
     pub fn encode(&self, closed: bool, log_start: Offset, epochs: &[EpochEntry]) -> SegmentRow {
         let mut body = BytesMut::with_capacity(80 + self.producers_at_base.len());
-        body.put_u8(if closed { FLAG_CLOSED } else { 0 });
+        body.put_u8(if closed { FLAG_CLOSED } else { 0 } | if self.sparse { FLAG_SPARSE } else { 0 });
         body.put_i64(self.base.0);
         body.put_i64(log_start.0);
         body.put_u64(self.created.0);
+        body.put_i64(self.cleaned_to.map_or(-1, |offset| offset.0));
         let (facts, index) = if closed {
             (self.facts, self.time_index.as_slice())
         } else {
@@ -169,14 +210,18 @@ pub struct DecodedRow {
 /// Reads a row; none when it is damaged or of another version.
 pub fn decode_row(row: &SegmentRow) -> Option<DecodedRow> {
     let mut reader = Reader(&row.bytes);
-    if reader.u8()? != ROW_VERSION || reader.u32()? != crc32c::crc32c(reader.0) {
+    let version = reader.u8()?;
+    if ![ROW_VERSION, ROW_VERSION_1].contains(&version) || reader.u32()? != crc32c::crc32c(reader.0) {
         return None;
     }
     let present = |value: i64| (value >= 0).then_some(value);
-    let closed = reader.u8()? & FLAG_CLOSED != 0;
+    let flags = reader.u8()?;
+    let closed = flags & FLAG_CLOSED != 0;
+    let sparse = flags & FLAG_SPARSE != 0;
     let base = Offset(reader.i64()?);
     let log_start = Offset(reader.i64()?);
     let created = Instant(reader.u64()?);
+    let cleaned_to = if version == ROW_VERSION_1 { None } else { present(reader.i64()?).map(Offset) };
     let facts = SegmentFacts {
         size_bytes: reader.u64()?,
         first_timestamp: present(reader.i64()?),
@@ -193,7 +238,7 @@ pub fn decode_row(row: &SegmentRow) -> Option<DecodedRow> {
     let size = reader.u32()? as usize;
     let producers_at_base = Bytes::copy_from_slice(reader.slice(size)?);
     let whole = reader.0.is_empty() && base == row.base;
-    let segment = Segment { base, created, facts, time_index, producers_at_base };
+    let segment = Segment { base, created, facts, time_index, producers_at_base, sparse, cleaned_to };
     whole.then_some(DecodedRow { segment, closed, log_start, epochs })
 }
 

@@ -111,11 +111,22 @@ impl Tail {
                 Some(front) if front.next <= durable_end => {}
                 _ => break,
             }
-            let Some(front) = self.chunks.pop_front() else { break };
-            self.before.note(&front.batches, front.starts_segment);
-            self.size -= front.size;
-            self.start = front.next;
+            self.pop_front();
         }
+    }
+
+    /// Lets chunks that end at or below `end` go, whatever the size. The last chunk stays.
+    pub fn evict_below(&mut self, end: Offset) {
+        while self.chunks.len() > 1 && self.chunks.front().is_some_and(|front| front.next <= end) {
+            self.pop_front();
+        }
+    }
+
+    fn pop_front(&mut self) {
+        let Some(front) = self.chunks.pop_front() else { return };
+        self.before.note(&front.batches, front.starts_segment);
+        self.size -= front.size;
+        self.start = front.next;
     }
 
     /// Drops every batch that ends above `end`; returns where the tail ends now.

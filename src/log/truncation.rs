@@ -30,6 +30,8 @@ pub(super) struct Scan {
     to: Offset,
     /// Everything below it, down to the segment's base, was read.
     at: Offset,
+    /// Offsets may be missing.
+    sparse: bool,
     /// The log's state there.
     state: StateBefore,
 }
@@ -65,11 +67,12 @@ impl PartitionLog {
     }
 
     /// Raises the log start offset to `offset` (at most the durable end) and deletes the segments below it. Returns the
-    /// log start offset: unchanged while the storage has failed or a truncation is under way (try again later). The
-    /// owner keeps it at or below the high watermark.
+    /// log start offset: unchanged while the storage has failed or a truncation or cleaning is under way (try again
+    /// later). The owner keeps it at or below the high watermark.
     pub fn delete_before(&mut self, offset: Offset, now: Instant) -> Offset {
         let offset = offset.min(self.durable_end);
-        if offset <= self.log_start || self.deleted || self.failed || self.scan.is_some() {
+        let busy = self.failed || self.scan.is_some() || self.is_cleaning();
+        if offset <= self.log_start || self.deleted || busy {
             return self.log_start;
         }
         self.log_start = offset;
@@ -92,6 +95,7 @@ impl PartitionLog {
     /// Deletes the whole log. Every later call is refused; the owner may drop it once `io_idle`.
     pub fn delete_all(&mut self) {
         if !self.deleted {
+            self.abort_cleaning();
             self.deleted = true;
             self.failed = false;
             self.scan = None;
@@ -111,6 +115,7 @@ impl PartitionLog {
     /// A write failed: memory goes back to what is durable.
     pub(super) fn write_failed(&mut self, deletion: bool) {
         self.redelete |= self.queue.void() | deletion;
+        self.abort_cleaning();
         let known = std::mem::replace(&mut self.failed, true);
         if self.deleted {
             return;
@@ -142,10 +147,10 @@ impl PartitionLog {
         match scan.step(chunks) {
             ScanStep::More => self.scan = Some(scan),
             ScanStep::Found(kept) => {
+                let starts_segment = scan.state.facts.size_bytes == 0;
                 self.tail = Tail::new(scan.at, scan.state);
                 for (i, batch) in kept.into_iter().enumerate() {
-                    let starts_segment = batch.facts.base == self.active().base;
-                    self.tail.push(batch, i == 0, starts_segment);
+                    self.tail.push(batch, i == 0, i == 0 && starts_segment);
                 }
                 let end = self.tail.last().map_or(scan.at, |chunk| chunk.next);
                 self.end_at(end);
@@ -155,6 +160,7 @@ impl PartitionLog {
     }
 
     fn restart_at(&mut self, offset: Offset) {
+        self.abort_cleaning();
         let producers = ProducerState::default();
         self.segments = vec![Segment::open(offset, self.active().created, producers.encode())];
         self.tail = Tail::new(offset, StateBefore::default());
@@ -170,6 +176,7 @@ impl PartitionLog {
 
     /// Cuts everything in memory to `to`. What the tail does not hold begins a scan.
     fn cut_memory(&mut self, to: Offset) {
+        self.abort_cleaning();
         self.truncations += 1;
         let scanning = self.forget_scan();
         if to >= self.tail.start() && !scanning {
@@ -187,7 +194,7 @@ impl PartitionLog {
             self.tail = Tail::new(to, state);
         } else {
             self.tail = Tail::new(to, StateBefore::default());
-            self.scan = Some(Scan { to, at: base, state });
+            self.scan = Some(Scan { to, at: base, sparse: self.active().sparse, state });
         }
         self.end_at(to);
     }
@@ -236,12 +243,14 @@ impl PartitionLog {
 
 impl Scan {
     fn step(&mut self, chunks: &[Chunk]) -> ScanStep {
-        if chunks.is_empty() {
-            return ScanStep::Found(Vec::new());
-        }
+        let before = self.at;
         for chunk in chunks {
-            // Storage holds less than the log did: the log ends where the bytes do.
-            if chunk.base != self.at {
+            if self.sparse && chunk.base < self.at {
+                // Read because a gap was asked for.
+                continue;
+            }
+            // Storage holds less than the log did (or all that is left is above the cut): the log ends where the bytes do.
+            if chunk.base != self.at && !(self.sparse && chunk.base < self.to) {
                 return ScanStep::Found(Vec::new());
             }
             let (batches, whole) = self.front(chunk);
@@ -255,7 +264,8 @@ impl Scan {
                 return ScanStep::Found(Vec::new());
             }
         }
-        ScanStep::More
+        // Nothing new: there is no more.
+        if self.at == before { ScanStep::Found(Vec::new()) } else { ScanStep::More }
     }
 
     /// The chunk's batches that end at or below the cut, and whether that is all of them.

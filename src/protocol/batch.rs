@@ -6,9 +6,9 @@
 //! 12  partition leader epoch  i32   set by the leader
 //! 16  magic                   i8    2
 //! 17  CRC-32C                 u32   of all bytes from 21 on
-//! 21  attributes              i16   bits 0-2 compression, 3 timestamp type, 4 transactional, 5 control
+//! 21  attributes              i16   bits 0-2 compression, 3 timestamp type, 4 transactional, 5 control, 6 delete horizon
 //! 23  last offset delta       i32
-//! 27  base timestamp          i64
+//! 27  base timestamp          i64   with bit 6: from when on tombstones may go (KIP-534)
 //! 35  max timestamp           i64
 //! 43  producer id             i64   -1 without
 //! 51  producer epoch          i16
@@ -30,6 +30,9 @@ pub const BATCH_HEADER_BYTES: usize = 61;
 /// Bytes before the batch length begins to count.
 const LENGTH_STARTS: usize = 12;
 const CRC_STARTS: usize = 21;
+
+/// The attribute that says that the base timestamp is a delete horizon.
+pub(super) const DELETE_HORIZON: i16 = 0x40;
 
 /// How a batch's records are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -201,6 +204,11 @@ impl BatchHeader {
         self.attributes & 0x08 != 0
     }
 
+    /// From when on the batch's tombstones may go, ms: set by the first compaction that met them (KIP-534).
+    pub fn delete_horizon(&self) -> Option<i64> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
+    }
+
     /// True for a batch of a transaction.
     pub fn is_transactional(&self) -> bool {
         self.attributes & 0x10 != 0
@@ -237,8 +245,23 @@ pub fn batches(bytes: &[u8]) -> impl Iterator<Item = Result<(BatchHeader, Range<
     })
 }
 
-/// Checks one whole batch as a broker must before it appends it.
+/// Checks one whole batch as a leader must before it appends it: on top of `validate_stored`, no offset of it is unused.
 pub fn validate_batch(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
+    let header = validate_stored(bytes)?;
+    if header.record_count <= 0 || header.last_offset_delta != header.record_count - 1 {
+        return Err(BatchError::Inconsistent("the record count does not fit the last offset delta"));
+    }
+    if header.producer_id.is_some() && header.base_sequence < 0 {
+        return Err(BatchError::Inconsistent("a producer id without a sequence number"));
+    }
+    if header.delete_horizon().is_some() {
+        return Err(BatchError::Inconsistent("a delete horizon, which only compaction sets"));
+    }
+    Ok(header)
+}
+
+/// Checks one whole batch of a log. Compaction may have taken records, or all of them, out of it.
+pub fn validate_stored(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     let header = BatchHeader::parse(bytes)?;
     let size = header.size_in_bytes();
     if size > bytes.len() {
@@ -254,11 +277,12 @@ pub fn validate_batch(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     if header.compression().is_none() {
         return Err(BatchError::Inconsistent("the compression codec is unknown"));
     }
-    if header.record_count <= 0 || header.last_offset_delta != header.record_count - 1 {
-        return Err(BatchError::Inconsistent("the record count does not fit the last offset delta"));
+    let records_max = i64::from(header.last_offset_delta) + 1;
+    if header.last_offset_delta < 0 || !(0..=records_max).contains(&i64::from(header.record_count)) {
+        return Err(BatchError::Inconsistent("more records than offsets"));
     }
-    if header.producer_id.is_some() && (header.producer_epoch.0 < 0 || header.base_sequence < 0) {
-        return Err(BatchError::Inconsistent("a producer id without an epoch or a sequence number"));
+    if header.producer_id.is_some() && header.producer_epoch.0 < 0 {
+        return Err(BatchError::Inconsistent("a producer id without an epoch"));
     }
     if header.is_transactional() && header.producer_id.is_none() {
         return Err(BatchError::Inconsistent("a transactional batch without a producer id"));
@@ -291,7 +315,8 @@ pub(super) fn renew_crc(batch: &mut [u8]) {
     put(batch, 17, &crc.to_be_bytes());
 }
 
-fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+/// Writes a field of a header.
+pub(super) fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
     if let Some(place) = bytes.get_mut(at..at + value.len()) {
         place.copy_from_slice(value);
     }

@@ -6,6 +6,7 @@
 mod api;
 pub mod batch;
 pub mod compact;
+pub mod compacted;
 pub mod compression;
 pub mod consumer_protocol;
 pub mod control;

@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
-use super::batch::{BATCH_HEADER_BYTES, BatchError, BatchHeader, Compression, renew_crc, validate_batch};
+use super::batch::{
+    BATCH_HEADER_BYTES, BatchError, BatchHeader, Compression, renew_crc, validate_batch, validate_stored,
+};
 use super::compression::{compress, decompress};
 
 /// A record's header: a name and perhaps a value.
@@ -34,29 +36,40 @@ const RECORDS_MAX: i32 = 4_000_000;
 /// Checks a whole batch and reads its records.
 pub fn decode_records(batch: &Bytes) -> Result<Vec<Record>, BatchError> {
     let mut records = Vec::new();
-    walk_records(batch, |record| records.push(record))?;
+    walk_records(&validate_stored(batch)?, batch, |record| records.push(record))?;
     Ok(records)
+}
+
+/// What `check_records` found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedRecords {
+    /// The batch's header.
+    pub header: BatchHeader,
+    /// Every record has a key, as far as they can be read.
+    pub all_keyed: bool,
 }
 
 /// Checks a whole batch down to its records, as a leader must before it gives them offsets: they are there, as many as
 /// the header says, in order. The records of a codec that can't be read here are taken on the header's word, which is
 /// bounded.
-pub fn check_records(batch: &Bytes) -> Result<BatchHeader, BatchError> {
+pub fn check_records(batch: &Bytes) -> Result<CheckedRecords, BatchError> {
+    let header = validate_batch(batch)?;
     let mut next = None;
     let mut in_order = true;
-    match walk_records(batch, |record| {
+    let mut all_keyed = true;
+    match walk_records(&header, batch, |record| {
         in_order &= next.is_none_or(|next| record.offset == next);
         next = Some(record.offset.plus(1));
+        all_keyed &= record.key.is_some();
     }) {
-        Ok(header) if in_order => Ok(header),
-        Ok(_) => Err(BatchError::Records("the offsets of the records are not consecutive")),
-        Err(BatchError::UnsupportedCompression(_)) => validate_batch(batch),
+        Ok(()) if in_order => Ok(CheckedRecords { header, all_keyed }),
+        Ok(()) => Err(BatchError::Records("the offsets of the records are not consecutive")),
+        Err(BatchError::UnsupportedCompression(_)) => Ok(CheckedRecords { header, all_keyed: true }),
         Err(error) => Err(error),
     }
 }
 
-fn walk_records(batch: &Bytes, mut each: impl FnMut(Record)) -> Result<BatchHeader, BatchError> {
-    let header = validate_batch(batch)?;
+fn walk_records(header: &BatchHeader, batch: &Bytes, mut each: impl FnMut(Record)) -> Result<(), BatchError> {
     if header.record_count > RECORDS_MAX {
         return Err(BatchError::Inconsistent("the batch claims more records than a batch can have"));
     }
@@ -68,12 +81,12 @@ fn walk_records(batch: &Bytes, mut each: impl FnMut(Record)) -> Result<BatchHead
     };
     let mut reader = Reader { bytes: body };
     for _ in 0..header.record_count {
-        each(reader.record(&header)?);
+        each(reader.record(header)?);
     }
     if !reader.bytes.is_empty() {
         return Err(BatchError::Records("bytes follow the last record"));
     }
-    Ok(header)
+    Ok(())
 }
 
 struct Reader {
@@ -106,7 +119,7 @@ impl Reader {
         if count < 0 || rest - self.bytes.len() != length as usize {
             return Err(BatchError::Records("a record's length does not fit its fields"));
         }
-        if !(0..header.record_count).contains(&offset_delta) {
+        if !(0..=header.last_offset_delta).contains(&offset_delta) {
             return Err(BatchError::Records("a record's offset is outside its batch"));
         }
         let offset = Offset(header.base_offset.0.saturating_add(offset_delta.into()));
@@ -202,18 +215,8 @@ impl BatchBuilder {
             self.base_timestamp = timestamp;
         }
         self.max_timestamp = self.max_timestamp.max(timestamp);
-        let mut record = vec![0];
-        put_varint(&mut record, timestamp.wrapping_sub(self.base_timestamp));
-        put_varint(&mut record, i64::from(self.count));
-        put_nullable(&mut record, key);
-        put_nullable(&mut record, value);
-        put_varint(&mut record, headers.len() as i64);
-        for (name, value) in headers {
-            put_nullable(&mut record, Some(name.as_bytes()));
-            put_nullable(&mut record, value.as_deref());
-        }
-        put_varint(&mut self.records, record.len() as i64);
-        self.records.append(&mut record);
+        let deltas = (timestamp.wrapping_sub(self.base_timestamp), self.count);
+        put_record(&mut self.records, deltas, key, value, headers);
         self.count += 1;
     }
 
@@ -266,6 +269,28 @@ impl BatchBuilder {
         renew_crc(&mut batch);
         Bytes::from(batch)
     }
+}
+
+/// Writes one record; `deltas` of its timestamp and offset.
+pub(super) fn put_record(
+    to: &mut Vec<u8>,
+    deltas: (i64, i32),
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[RecordHeader],
+) {
+    let mut record = vec![0];
+    put_varint(&mut record, deltas.0);
+    put_varint(&mut record, i64::from(deltas.1));
+    put_nullable(&mut record, key);
+    put_nullable(&mut record, value);
+    put_varint(&mut record, headers.len() as i64);
+    for (name, value) in headers {
+        put_nullable(&mut record, Some(name.as_bytes()));
+        put_nullable(&mut record, value.as_deref());
+    }
+    put_varint(to, record.len() as i64);
+    to.append(&mut record);
 }
 
 fn put_nullable(to: &mut Vec<u8>, bytes: Option<&[u8]>) {

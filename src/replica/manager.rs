@@ -9,7 +9,7 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::effects::{Effects, PeerResult, RequestId};
 use crate::event::ClusterEvent;
 use crate::log::io::{IoId, IoOp, IoResult, Recovered};
-use crate::log::{LogConfig, PartitionLog};
+use crate::log::{CompactionRules, LogConfig, PartitionLog};
 use crate::time::{Duration, Instant, Timers, earliest};
 use crate::types::{BrokerEpoch, BrokerId, LogId, Offset, TopicId, TopicName, TopicPartition};
 
@@ -38,6 +38,8 @@ pub(super) enum Chore {
     RetryStorage,
     /// Delete segments whose time is over.
     Retention,
+    /// Compact a log.
+    Clean,
 }
 
 /// Whose storage operation it was.
@@ -141,14 +143,14 @@ impl ReplicaManager {
                 let (log, end, reason) = (id.to_string(), report.end, report.reason.to_string());
                 fx.event(ClusterEvent::LogRecovered { log, end, reason });
             }
-            let writes_in_flight = ops.len();
             for op in ops {
                 manager.ios.insert(fx.submit(op), IoFor::Log { log: id, incarnation });
             }
-            manager.unclaimed.insert(id, Unclaimed { log, incarnation, writes_in_flight });
+            manager.unclaimed.insert(id, Unclaimed { log, incarnation });
         }
         manager.chores.set(Chore::CheckIsrs, now + manager.isr_check_interval());
         manager.chores.set(Chore::Retention, now + config.log_retention_check_interval());
+        manager.chores.set(Chore::Clean, now + config.log_cleaner_backoff());
         manager
     }
 
@@ -279,6 +281,7 @@ impl ReplicaManager {
                 Chore::Checkpoint => self.write_checkpoint(fx),
                 Chore::RetryStorage => self.retry_storage(now, fx),
                 Chore::Retention => self.retain(now, fx),
+                Chore::Clean => self.clean_dirtiest(now, fx),
             }
         }
         self.finish(now, fx);
@@ -355,12 +358,10 @@ impl ReplicaManager {
             if self.undeleted.remove(&id) {
                 log.truncate_fully_and_start_at(Offset::ZERO);
             }
-            Unclaimed { log, incarnation: self.next_incarnation, writes_in_flight: 0 }
+            Unclaimed { log, incarnation: self.next_incarnation }
         });
         let high_watermark = self.checkpointed.get(&id).copied().unwrap_or_default();
-        let mut partition = Partition::new(spec, found.incarnation, found.log, high_watermark);
-        partition.writes_in_flight = found.writes_in_flight;
-        partition
+        Partition::new(spec, found.incarnation, found.log, high_watermark)
     }
 
     /// Fetches a partition from this leader and no other.
@@ -441,9 +442,20 @@ impl ReplicaManager {
 }
 
 fn log_config(topic: &TopicConfig) -> LogConfig {
+    let compaction = topic.compact.then_some(CompactionRules {
+        min_lag: topic.min_compaction_lag,
+        max_lag: topic.max_compaction_lag,
+        delete_retention: topic.delete_retention,
+    });
+    let segment_ms = match topic.max_compaction_lag {
+        // The active segment is not compacted: it must not stay active for longer.
+        Some(lag) if topic.compact => topic.segment.min(lag),
+        _ => topic.segment,
+    };
     LogConfig {
         segment_bytes: topic.segment_bytes,
-        segment_ms: topic.segment,
+        segment_ms,
+        compaction,
         max_message_bytes: topic.max_message_bytes,
         log_append_time: topic.log_append_time,
         delete: topic.delete,

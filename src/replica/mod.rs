@@ -10,6 +10,7 @@
 //! Sans-IO: requests, answers, completed storage operations and time come in; `Effects` go out.
 
 mod checkpoint;
+mod compaction;
 mod directory;
 mod fetch;
 mod fetcher;

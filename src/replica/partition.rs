@@ -60,8 +60,6 @@ pub(super) struct Partition {
     pub(super) isr: Vec<BrokerId>,
     pub(super) high_watermark: Offset,
     pub(super) role: Role,
-    /// Writes of the log that storage has not answered.
-    pub(super) writes_in_flight: usize,
     progress_told: Option<(Offset, Offset, Offset)>,
 }
 
@@ -87,7 +85,6 @@ impl Partition {
             isr: Vec::new(),
             high_watermark,
             role: Role::Offline,
-            writes_in_flight: 0,
             progress_told: None,
         }
     }
@@ -360,7 +357,7 @@ impl Partition {
 
     /// True when everything in the log is durable, so that a follower may ask for what comes next (ordering law 3).
     pub(super) fn is_settled(&self) -> bool {
-        self.writes_in_flight == 0
+        self.log.end_is_idle()
             && !self.log.is_truncating()
             && self.log.durable_end_offset() == self.log.log_end_offset()
     }

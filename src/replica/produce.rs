@@ -163,7 +163,8 @@ impl ReplicaManager {
         fx: &mut Effects,
     ) -> Result<(LogId, LeaderEpoch, Offset, AppendInfo), Refusal> {
         let records = records.unwrap_or_default();
-        check_records(&records, version)?;
+        let compacted = self.partitions.get(&log).is_some_and(|partition| partition.config.compact);
+        check_records(&records, version, compacted)?;
         if self.topic_of(log).is_some_and(is_internal) {
             let message = Some("Cannot append to an internal topic.".to_owned());
             return Err(Refusal { code: ErrorCode::InvalidTopicException, message });
@@ -296,8 +297,9 @@ fn unacknowledged(response: &ProduceResponse) -> Reply {
     }
 }
 
-/// What Kafka demands of a produced partition before it looks at the log: one batch, of magic 2, no control batch.
-fn check_records(records: &Bytes, version: i16) -> Result<(), Refusal> {
+/// What Kafka demands of a produced partition before it looks at the log: one batch, of magic 2, no control batch; and
+/// keys, where the topic is compacted.
+fn check_records(records: &Bytes, version: i16, compacted: bool) -> Result<(), Refusal> {
     let invalid = |message: String| Refusal { code: ErrorCode::InvalidRecord, message: Some(message) };
     let one =
         || invalid(format!("Produce requests with version {version} must have exactly one record batch."));
@@ -325,6 +327,9 @@ fn check_records(records: &Bytes, version: i16) -> Result<(), Refusal> {
         return Err(ErrorCode::InvalidTxnState.into());
     }
     match check_batch_records(records) {
+        Ok(checked) if compacted && !checked.all_keyed => {
+            Err(invalid("A compacted topic takes no record without a key.".to_owned()))
+        }
         Ok(_) => Ok(()),
         // What is wrong with the batch as a whole is found again, and named, by the log.
         Err(error @ BatchError::Records(_)) => Err(invalid(format!("{error}."))),

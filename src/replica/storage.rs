@@ -21,7 +21,6 @@ const STORAGE_RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Unclaimed {
     pub(super) log: PartitionLog,
     pub(super) incarnation: u64,
-    pub(super) writes_in_flight: usize,
 }
 
 impl ReplicaManager {
@@ -31,7 +30,6 @@ impl ReplicaManager {
     pub(super) fn submit_log_io(&mut self, log: LogId, fx: &mut Effects) {
         let Some(partition) = self.partitions.get_mut(&log) else { return };
         for op in partition.log.take_io() {
-            partition.writes_in_flight += 1;
             let incarnation = partition.incarnation;
             self.ios.insert(fx.submit(op), IoFor::Log { log, incarnation });
         }
@@ -46,10 +44,8 @@ impl ReplicaManager {
         fx: &mut Effects,
     ) {
         if let Some(stray) = self.unclaimed.get_mut(&log).filter(|stray| stray.incarnation == incarnation) {
-            stray.writes_in_flight -= 1;
             let outcome = stray.log.io_done(result);
             for op in stray.log.take_io() {
-                stray.writes_in_flight += 1;
                 self.ios.insert(fx.submit(op), IoFor::Log { log, incarnation });
             }
             if let IoOutcome::Failed { error, .. } = outcome {
@@ -63,7 +59,6 @@ impl ReplicaManager {
             // A deleted log's.
             return;
         };
-        partition.writes_in_flight -= 1;
         let failed_before = partition.log.storage_failed();
         let end_before = partition.log.log_end_offset();
         let outcome = partition.log.io_done(result);
@@ -79,6 +74,7 @@ impl ReplicaManager {
             }
         }
         self.submit_log_io(log, fx);
+        self.cleaning_progressed(now, log, fx);
         self.touched.insert(log);
         self.fetch_due = true;
     }
@@ -101,7 +97,6 @@ impl ReplicaManager {
             failed = true;
             stray.log.retry_storage();
             for op in stray.log.take_io() {
-                stray.writes_in_flight += 1;
                 let io_for = IoFor::Log { log: stray.log.id(), incarnation: stray.incarnation };
                 self.ios.insert(fx.submit(op), io_for);
             }

@@ -115,7 +115,7 @@ impl MemoryStorage {
         let mut found = Vec::new();
         let mut size = 0;
         for entry in log.chunks.range((Bound::Included(first), Bound::Unbounded)) {
-            if size >= bytes_max && !found.is_empty() {
+            if size >= bytes_max && found.len() >= 2 {
                 break;
             }
             size += entry.1.len();
@@ -133,6 +133,12 @@ impl MemoryStorage {
                 log.rows.retain(|base, _| *base < to);
                 log.put(keep.into_iter().collect(), rows);
                 log.poisoned = false;
+            }
+            IoOp::Rewrite { log, from, to, chunks, rows, gone } => {
+                let log = self.logs.entry(log).or_default();
+                log.chunks.retain(|base, _| !(from..to).contains(base));
+                log.rows.retain(|base, _| !gone.contains(base));
+                log.put(chunks, rows);
             }
             IoOp::DeleteBefore { log, before } => {
                 let log = self.logs.entry(log).or_default();

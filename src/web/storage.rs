@@ -186,8 +186,8 @@ impl IndexedDb {
         let mut found = Vec::new();
         let mut size = 0;
         let mut start = floor.unwrap_or(Offset::ZERO);
-        // At least one chunk, whatever the limit.
-        let wants_more = |size: usize, found: &[Chunk]| found.is_empty() || size < *bytes_max;
+        // At least two chunks, whatever the limit.
+        let wants_more = |size: usize, found: &[Chunk]| found.len() < 2 || size < *bytes_max;
         while wants_more(size, &found) {
             // A few at a time: how many chunks make `bytes_max` is not known before they are seen.
             let page = entries(&chunks, Some(range(*log, Some(start), None)?), Some(CHUNKS_PER_PAGE)).await?;
@@ -251,9 +251,20 @@ async fn put(transaction: &Transaction, op: &IoOp) -> Result<(), IoError> {
             }
             put_all(transaction, *log, keep.as_slice(), rows).await
         }
+        IoOp::Rewrite { log, from, to, chunks, rows, gone } => {
+            // An empty range is no key range.
+            if from < to {
+                let replaced: JsValue = span(*log, *from, *to)?.into();
+                store(transaction, CHUNKS)?.delete(replaced).await.map_err(io_error)?;
+            }
+            for base in gone {
+                store(transaction, SEGMENTS)?.delete(key_of(*log, *base)).await.map_err(io_error)?;
+            }
+            put_all(transaction, *log, chunks, rows).await
+        }
         IoOp::DeleteBefore { log, before } => {
             for name in [CHUNKS, SEGMENTS] {
-                let gone: JsValue = below(*log, *before)?.into();
+                let gone: JsValue = span(*log, Offset::ZERO, *before)?.into();
                 store(transaction, name)?.delete(gone).await.map_err(io_error)?;
             }
             Ok(())
@@ -318,8 +329,9 @@ fn range(log: LogId, from: Option<Offset>, to: Option<Offset>) -> Result<KeyRang
     KeyRange::bound(&from, &to, Some(false), Some(false)).map_err(|error| other(&error))
 }
 
-fn below(log: LogId, before: Offset) -> Result<KeyRange, IoError> {
-    let (from, to) = (key_of(log, Offset::ZERO), key_of(log, before));
+/// Keys of a log from `from` (inclusive) to `to` (exclusive).
+fn span(log: LogId, from: Offset, to: Offset) -> Result<KeyRange, IoError> {
+    let (from, to) = (key_of(log, from), key_of(log, to));
     KeyRange::bound(&from, &to, Some(false), Some(true)).map_err(|error| other(&error))
 }
 
