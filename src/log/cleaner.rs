@@ -263,8 +263,9 @@ impl PartitionLog {
         let mine: Vec<&Chunk> =
             chunks.iter().filter(|chunk| chunk.base >= cleaning.at && chunk.base < end).collect();
         // The read may have ended within the segment.
-        let whole = chunks.iter().any(|chunk| chunk.base >= end) || mine.is_empty();
-        let slice_end = if whole { end } else { last_offset_of(&mine).unwrap_or(end) };
+        let beyond = chunks.iter().any(|chunk| chunk.base >= end);
+        let slice_end = last_offset_of(&mine).filter(|_| !beyond).unwrap_or(end);
+        let whole = slice_end >= end;
         let mut segment = cleaning.segment.take().filter(|segment| segment.base == known.base);
         let segment = segment.get_or_insert_with(|| Segment {
             facts: Default::default(),
@@ -385,6 +386,7 @@ impl Cleaning {
         let tombstones = Tombstones {
             now: self.now.as_timestamp(),
             retention_ms: i64::try_from(self.rules.delete_retention.as_millis()).unwrap_or(i64::MAX),
+            below: self.to,
         };
         compact_batch(bytes, tombstones, keep_empty, |record| {
             let latest = record.key.as_ref().map(|key| self.keys.get(key));

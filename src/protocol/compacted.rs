@@ -11,6 +11,7 @@ use super::batch::{
 };
 use super::compression::compress;
 use super::records::{Record, decode_records, put_record};
+use crate::types::Offset;
 
 /// What compaction makes of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Tombstones {
     pub now: i64,
     /// `delete.retention.ms`.
     pub retention_ms: i64,
+    /// From this offset on they stay: what they delete may still be there.
+    pub below: Offset,
 }
 
 /// Takes the records out that `keep` does not want, and the tombstones whose time is over. With `keep_empty` the batch
@@ -48,7 +51,8 @@ pub fn compact_batch(
     let over = horizon.is_some_and(|horizon| tombstones.now >= horizon);
     let mut records = decode_records(batch)?;
     let before = records.len();
-    records.retain(|record| keep(record) && !(over && record.value.is_none()));
+    let expired = |record: &Record| over && record.value.is_none() && record.offset < tombstones.below;
+    records.retain(|record| keep(record) && !expired(record));
     let new_horizon = (horizon.is_none() && records.iter().any(|record| record.value.is_none()))
         .then(|| tombstones.now.saturating_add(tombstones.retention_ms));
     if records.is_empty() && !keep_empty {
@@ -118,9 +122,9 @@ mod tests {
     use super::*;
     use crate::protocol::batch::{set_base_offset, set_leader_epoch};
     use crate::protocol::records::{BatchBuilder, BatchOptions};
-    use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
+    use crate::types::{LeaderEpoch, ProducerEpoch, ProducerId};
 
-    const TOMBSTONES: Tombstones = Tombstones { now: 10_000, retention_ms: 500 };
+    const TOMBSTONES: Tombstones = Tombstones { now: 10_000, retention_ms: 500, below: Offset(104) };
 
     /// Four records at offset 100: a, b, a tombstone of c, d.
     fn batch(compression: Compression) -> Bytes {
@@ -170,6 +174,8 @@ mod tests {
         assert_eq!(decode_records(&first).unwrap(), decode_records(&batch(Compression::None)).unwrap());
         let at = |now| compact_batch(&first, Tombstones { now, ..TOMBSTONES }, false, |_| true).unwrap();
         assert_eq!(at(10_499), Compacted::Unchanged);
+        let not_noted = Tombstones { now: 10_500, below: Offset(102), ..TOMBSTONES };
+        assert_eq!(compact_batch(&first, not_noted, false, |_| true), Ok(Compacted::Unchanged));
         let Compacted::Rewritten(last) = at(10_500) else { panic!("the tombstone stays") };
         let keys: Vec<_> = decode_records(&last).unwrap().into_iter().map(|r| r.key.unwrap()).collect();
         assert_eq!(keys, ["a", "b", "d"]);
