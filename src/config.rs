@@ -142,6 +142,7 @@ const BROKER: &[Row] = &[
     Row("log.cleaner.min.cleanable.ratio", Kind::Ratio, "0.5", "0.5"),
     Row("log.cleaner.min.compaction.lag.ms", NOT_NEGATIVE_LONG, "0", "0"),
     Row("log.cleanup.policy", CLEANUP_POLICY, "delete", "delete"),
+    Row("log.flush.interval.messages", POSITIVE_LONG, "9223372036854775807", "9223372036854775807"),
     Row("log.retention.bytes", UNLIMITED_LONG, "-1", "-1"),
     Row("log.retention.check.interval.ms", POSITIVE, "300000", "5000"),
     Row("log.retention.ms", UNLIMITED_LONG, "604800000", "604800000"),
@@ -180,6 +181,11 @@ const TOPIC: &[(Row, Option<&str>)] = &[
     (
         Row("delete.retention.ms", NOT_NEGATIVE_LONG, "86400000", "86400000"),
         Some("log.cleaner.delete.retention.ms"),
+    ),
+    // Kafka flushes after so many records; here each commit is flushed, which is at least as often.
+    (
+        Row("flush.messages", POSITIVE_LONG, "9223372036854775807", "9223372036854775807"),
+        Some("log.flush.interval.messages"),
     ),
     (
         Row("max.compaction.lag.ms", POSITIVE_LONG, "9223372036854775807", "9223372036854775807"),
@@ -366,6 +372,8 @@ fn default_of(row: &Row, profile: Profile) -> &'static str {
 /// A topic's configuration: its own overrides over its broker's defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicConfig {
+    /// An ack waits until the records have reached the disk (`flush.messages` below its default).
+    pub flush: bool,
     /// `cleanup.policy` has `delete`: old segments go.
     pub delete: bool,
     /// `cleanup.policy` has `compact`: of each key the latest record stays.
@@ -407,6 +415,7 @@ impl TopicConfig {
         let ratio: f64 = word("min.cleanable.dirty.ratio").parse().unwrap_or(0.5);
         let lag_max = number("max.compaction.lag.ms");
         TopicConfig {
+            flush: number("flush.messages") < i64::MAX,
             delete: policy("delete"),
             compact: policy("compact"),
             min_cleanable_dirty_permille: (ratio * 1000.0) as u32,

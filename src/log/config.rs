@@ -24,6 +24,8 @@ pub struct LogConfig {
     pub retention_bytes: Option<u64>,
     /// `cleanup.policy` has `compact`: of each key the latest record stays, by these rules.
     pub compaction: Option<CompactionRules>,
+    /// `flush.messages` below its default: an append is done when it has reached the disk.
+    pub flush: bool,
     /// `producer.id.expiration.ms`: a producer's state is forgotten when it has been silent for this long.
     pub producer_id_expiration: Duration,
     /// How much of the log's end stays in memory to serve reads, in bytes. What is not yet durable is always kept, and
@@ -44,6 +46,7 @@ impl Default for LogConfig {
             retention: Some(Duration::from_secs(7 * 24 * 3600)),
             retention_bytes: None,
             compaction: None,
+            flush: false,
             producer_id_expiration: Duration::from_secs(24 * 3600),
             tail_bytes: 4 * 1024 * 1024,
         }

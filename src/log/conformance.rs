@@ -289,7 +289,8 @@ impl Suite {
 }
 
 fn append(log: LogId, chunks: Contents<'_>, rows: Contents<'_>) -> IoOp {
-    IoOp::Append { log, chunks: chunks.iter().map(chunk).collect(), rows: rows.iter().map(row).collect() }
+    let (chunks, rows) = (chunks.iter().map(chunk).collect(), rows.iter().map(row).collect());
+    IoOp::Append { log, chunks, rows, flush: false }
 }
 
 fn truncate(log: LogId, to: i64, keep: Option<(i64, &'static str)>, rows: Contents<'_>) -> IoOp {

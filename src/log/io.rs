@@ -43,6 +43,8 @@ pub enum IoOp {
         chunks: Vec<Chunk>,
         /// Rows to put (a segment that was opened, one that was closed).
         rows: Vec<SegmentRow>,
+        /// `Done` is to mean that it has reached the disk, where the storage can tell.
+        flush: bool,
     },
     /// Reads chunks in order: first the one with the greatest base at or below `from` (or the first chunk, when all
     /// are above), then on until `bytes_max` is reached; at least two chunks if there are two (where compaction has left a

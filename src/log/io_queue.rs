@@ -69,11 +69,13 @@ pub(super) struct IoQueue {
     log: LogId,
     pending: VecDeque<Pending>,
     outstanding: VecDeque<Outstanding>,
+    /// Appends are to reach the disk before they are done.
+    pub flush: bool,
 }
 
 impl IoQueue {
     pub fn new(log: LogId) -> IoQueue {
-        IoQueue { log, pending: VecDeque::new(), outstanding: VecDeque::new() }
+        IoQueue { log, pending: VecDeque::new(), outstanding: VecDeque::new(), flush: false }
     }
 
     /// Queues one batch; true when it begins a chunk of its own.
@@ -158,7 +160,7 @@ impl IoQueue {
                 Some(Pending::Append { chunks, rows, end, .. }) => {
                     self.outstanding.push_back(Outstanding::Append { end });
                     let chunks = chunks.iter().map(PendingChunk::to_chunk).collect();
-                    ops.push(IoOp::Append { log: self.log, chunks, rows });
+                    ops.push(IoOp::Append { log: self.log, chunks, rows, flush: self.flush });
                 }
                 Some(Pending::Other { op, kind }) => {
                     self.outstanding.push_back(kind);

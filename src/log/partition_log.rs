@@ -304,6 +304,7 @@ impl PartitionLog {
 
     /// The operations to submit now, in order.
     pub fn take_io(&mut self) -> Vec<IoOp> {
+        self.queue.flush = self.config.flush;
         self.queue.take()
     }
 

@@ -456,6 +456,7 @@ fn log_config(topic: &TopicConfig) -> LogConfig {
         segment_bytes: topic.segment_bytes,
         segment_ms,
         compaction,
+        flush: topic.flush,
         max_message_bytes: topic.max_message_bytes,
         log_append_time: topic.log_append_time,
         delete: topic.delete,

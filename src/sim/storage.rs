@@ -126,7 +126,7 @@ impl MemoryStorage {
 
     fn commit(&mut self, op: IoOp) {
         match op {
-            IoOp::Append { log, chunks, rows } => self.logs.entry(log).or_default().put(chunks, rows),
+            IoOp::Append { log, chunks, rows, .. } => self.logs.entry(log).or_default().put(chunks, rows),
             IoOp::Truncate { log, to, keep, rows } => {
                 let log = self.logs.entry(log).or_default();
                 log.chunks.retain(|base, _| *base < to);

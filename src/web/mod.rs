@@ -7,6 +7,7 @@ mod clock;
 mod host;
 pub mod storage;
 mod transport;
+mod writer;
 
 pub use client::{AdminHost, ConsumerHost, ProducerHost};
 pub use host::BrokerHost;

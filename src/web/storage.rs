@@ -10,16 +10,19 @@
 //! `log` is `LogId`'s text. Consecutive writes, of all logs, go into one transaction (group commit); consecutive reads
 //! share one too. Version 1 of the format; a change of it is a new version with its own migration.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use js_sys::{Array, Uint8Array};
-use rexie::{KeyRange, ObjectStore, Rexie, Store, Transaction, TransactionMode, TransactionResult};
+use rexie::{KeyRange, ObjectStore, Rexie, Store, Transaction, TransactionMode};
 use wasm_bindgen::{JsCast, JsValue};
+use web_sys::IdbTransaction;
 
 use crate::log::io::{Chunk, IoError, IoId, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
 use crate::types::{LogId, Offset};
+
+use super::writer::Writer;
 
 const VERSION: u32 = 1;
 const META: &str = "meta";
@@ -33,6 +36,8 @@ pub struct IndexedDb {
     name: String,
     /// The browser may close it under us; then it is opened again.
     db: RefCell<Option<Rexie>>,
+    writer: Writer,
+    abort_next: Cell<bool>,
     /// Logs whose last write failed: no append until a truncation succeeds.
     poisoned: RefCell<BTreeSet<LogId>>,
 }
@@ -44,6 +49,8 @@ impl IndexedDb {
         Ok(IndexedDb {
             name: name.to_owned(),
             db: RefCell::new(Some(db)),
+            writer: Writer::new(name),
+            abort_next: Cell::new(false),
             poisoned: RefCell::new(BTreeSet::new()),
         })
     }
@@ -55,14 +62,20 @@ impl IndexedDb {
 
     /// Closes the connection, so that the database can be deleted or opened elsewhere.
     pub fn close(&self) {
+        self.writer.close();
         if let Some(db) = self.db.borrow_mut().take() {
             db.close();
         }
     }
 
+    /// The next write's transaction is aborted: how a test arranges a write that fails.
+    pub fn abort_next_write(&self) {
+        self.abort_next.set(true);
+    }
+
     /// What the database holds: all small values and rows, and the chunks of each log's active segment.
     pub async fn recovered(&self) -> Result<Recovered, IoError> {
-        let transaction = self.transaction(&[META, SEGMENTS, CHUNKS], TransactionMode::ReadOnly).await?;
+        let transaction = self.reading(&[META, SEGMENTS, CHUNKS]).await?;
         let mut recovered = Recovered::default();
         for (key, value) in entries(&store(&transaction, META)?, None, None).await? {
             if let Some(key) = key.as_string() {
@@ -156,24 +169,18 @@ impl IndexedDb {
             (_, true) => &[CHUNKS],
             _ => &[META, SEGMENTS, CHUNKS],
         };
-        let transaction = self.transaction(stores, TransactionMode::ReadWrite).await?;
-        for op in ops {
-            if let Err(error) = put(&transaction, op).await {
-                // Already aborted when the failure was the transaction's own; then this says so and changes nothing.
-                let _ = transaction.abort().await;
-                return Err(error);
-            }
-        }
-        // `done` returns normally for an aborted transaction as well; only a committed one is an ack.
-        match transaction.done().await.map_err(io_error)? {
-            TransactionResult::Committed => Ok(()),
-            _ => Err(IoError::Other("the transaction was aborted".to_owned())),
-        }
+        let strict = ops.iter().any(|op| matches!(op, IoOp::Append { flush: true, .. }));
+        let abort = self.abort_next.take();
+        let requests = |transaction: &IdbTransaction| {
+            ops.iter().try_for_each(|op| put(transaction, op))?;
+            if abort { transaction.abort() } else { Ok(()) }
+        };
+        self.writer.commit(stores, strict, requests).await
     }
 
     async fn read(&self, op: &IoOp) -> Result<IoResult, IoError> {
         let IoOp::Read { log, from, bytes_max } = op else { unreachable!("only reads are read") };
-        let transaction = self.transaction(&[CHUNKS], TransactionMode::ReadOnly).await?;
+        let transaction = self.reading(&[CHUNKS]).await?;
         let chunks = store(&transaction, CHUNKS)?;
         let at_or_below = range(*log, None, Some(*from))?;
         let floor = chunks
@@ -208,8 +215,9 @@ impl IndexedDb {
         Ok(IoResult::Read(found))
     }
 
-    /// A transaction; a connection that the browser has closed is opened again once.
-    async fn transaction(&self, stores: &[&str], mode: TransactionMode) -> Result<Transaction, IoError> {
+    /// A transaction to read in; a connection that the browser has closed is opened again once.
+    async fn reading(&self, stores: &[&str]) -> Result<Transaction, IoError> {
+        let mode = TransactionMode::ReadOnly;
         if let Some(db) = self.db.borrow().as_ref()
             && let Ok(transaction) = db.transaction(stores, mode)
         {
@@ -237,62 +245,62 @@ fn is_read(op: &IoOp) -> bool {
     matches!(op, IoOp::Read { .. })
 }
 
-async fn put(transaction: &Transaction, op: &IoOp) -> Result<(), IoError> {
+/// Makes the requests of one operation; whether they succeed is said by the transaction's end.
+fn put(transaction: &IdbTransaction, op: &IoOp) -> Result<(), JsValue> {
+    let delete = |name: &str, range: Result<KeyRange, IoError>| {
+        let range: JsValue = range.map_err(|error| JsValue::from_str(&format!("{error:?}")))?.into();
+        transaction.object_store(name)?.delete(&range).map(drop)
+    };
     match op {
         IoOp::WriteMeta { key, value } => {
-            let key = JsValue::from_str(key);
-            store(transaction, META)?.put(&value_of(value), Some(&key)).await.map(drop).map_err(io_error)
+            let store = transaction.object_store(META)?;
+            store.put_with_key(&value_of(value), &JsValue::from_str(key)).map(drop)
         }
-        IoOp::Append { log, chunks, rows } => put_all(transaction, *log, chunks, rows).await,
+        IoOp::Append { log, chunks, rows, .. } => put_all(transaction, *log, chunks, rows),
         IoOp::Truncate { log, to, keep, rows } => {
-            for name in [CHUNKS, SEGMENTS] {
-                let gone: JsValue = range(*log, Some(*to), None)?.into();
-                store(transaction, name)?.delete(gone).await.map_err(io_error)?;
-            }
-            put_all(transaction, *log, keep.as_slice(), rows).await
+            delete(CHUNKS, range(*log, Some(*to), None))?;
+            delete(SEGMENTS, range(*log, Some(*to), None))?;
+            put_all(transaction, *log, keep.as_slice(), rows)
         }
         IoOp::Rewrite { log, from, to, chunks, rows, gone } => {
             // An empty range is no key range.
             if from < to {
-                let replaced: JsValue = span(*log, *from, *to)?.into();
-                store(transaction, CHUNKS)?.delete(replaced).await.map_err(io_error)?;
+                delete(CHUNKS, span(*log, *from, *to))?;
             }
             for base in gone {
-                store(transaction, SEGMENTS)?.delete(key_of(*log, *base)).await.map_err(io_error)?;
+                transaction.object_store(SEGMENTS)?.delete(&key_of(*log, *base))?;
             }
-            put_all(transaction, *log, chunks, rows).await
+            put_all(transaction, *log, chunks, rows)
         }
         IoOp::DeleteBefore { log, before } => {
-            for name in [CHUNKS, SEGMENTS] {
-                let gone: JsValue = span(*log, Offset::ZERO, *before)?.into();
-                store(transaction, name)?.delete(gone).await.map_err(io_error)?;
-            }
-            Ok(())
+            delete(CHUNKS, span(*log, Offset::ZERO, *before))?;
+            delete(SEGMENTS, span(*log, Offset::ZERO, *before))
         }
         IoOp::DeleteLog { log } => {
-            for name in [CHUNKS, SEGMENTS] {
-                let gone: JsValue = range(*log, None, None)?.into();
-                store(transaction, name)?.delete(gone).await.map_err(io_error)?;
-            }
-            Ok(())
+            delete(CHUNKS, range(*log, None, None))?;
+            delete(SEGMENTS, range(*log, None, None))
         }
         IoOp::Read { .. } => unreachable!("a read is not written"),
     }
 }
 
-async fn put_all(
-    transaction: &Transaction,
+fn put_all(
+    transaction: &IdbTransaction,
     log: LogId,
     chunks: &[Chunk],
     rows: &[SegmentRow],
-) -> Result<(), IoError> {
+) -> Result<(), JsValue> {
     if !chunks.is_empty() {
-        let values = chunks.iter().map(|chunk| (value_of(&chunk.bytes), Some(key_of(log, chunk.base))));
-        store(transaction, CHUNKS)?.put_all(values).await.map(drop).map_err(io_error)?;
+        let store = transaction.object_store(CHUNKS)?;
+        for chunk in chunks {
+            store.put_with_key(&value_of(&chunk.bytes), &key_of(log, chunk.base))?;
+        }
     }
     if !rows.is_empty() {
-        let values = rows.iter().map(|row| (value_of(&row.bytes), Some(key_of(log, row.base))));
-        store(transaction, SEGMENTS)?.put_all(values).await.map(drop).map_err(io_error)?;
+        let store = transaction.object_store(SEGMENTS)?;
+        for row in rows {
+            store.put_with_key(&value_of(&row.bytes), &key_of(log, row.base))?;
+        }
     }
     Ok(())
 }

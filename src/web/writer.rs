@@ -1,0 +1,127 @@
+//! The writing end of a broker's database. One transaction per group of operations, by web-sys: rexie can't ask for a
+//! durability, and waits for each request where only the transaction's end counts.
+
+use std::cell::RefCell;
+
+use futures_channel::oneshot;
+use js_sys::{Array, Function, Object, Reflect};
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{DomException, Event, IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbTransaction};
+
+use crate::log::io::IoError;
+
+/// A connection that only writes. The database must be there: rexie makes it.
+pub struct Writer {
+    name: String,
+    /// The browser may close it under us; then it is opened again.
+    db: RefCell<Option<IdbDatabase>>,
+}
+
+impl Writer {
+    /// A writer to the database `name`.
+    pub fn new(name: &str) -> Writer {
+        Writer { name: name.to_owned(), db: RefCell::new(None) }
+    }
+
+    /// Makes `requests` in one transaction on `stores`, and waits until it is committed; with `strict`, flushed to the disk
+    /// as well. An error means that nothing of it took effect.
+    pub async fn commit(
+        &self,
+        stores: &[&str],
+        strict: bool,
+        requests: impl FnOnce(&IdbTransaction) -> Result<(), JsValue>,
+    ) -> Result<(), IoError> {
+        let transaction = self.transaction(stores, strict).await?;
+        let (sender, ended) = oneshot::channel();
+        let sender = RefCell::new(Some(sender));
+        let watched = transaction.clone();
+        let on_end = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+            let outcome = match event.type_().as_str() {
+                "complete" => Ok(()),
+                _ => Err(why(watched.error())),
+            };
+            if let Some(sender) = sender.borrow_mut().take() {
+                let _ = sender.send(outcome);
+            }
+        });
+        transaction.set_oncomplete(Some(on_end.as_ref().unchecked_ref()));
+        transaction.set_onabort(Some(on_end.as_ref().unchecked_ref()));
+        if let Err(error) = requests(&transaction) {
+            // It is aborted already when the failure was its own.
+            let _ = transaction.abort();
+            return Err(thrown(&error));
+        }
+        ended.await.unwrap_or_else(|_| Err(IoError::Other("the transaction was forgotten".to_owned())))
+    }
+
+    /// Closes the connection.
+    pub fn close(&self) {
+        if let Some(db) = self.db.borrow_mut().take() {
+            db.close();
+        }
+    }
+
+    /// A transaction; a connection that the browser has closed is opened again once.
+    async fn transaction(&self, stores: &[&str], strict: bool) -> Result<IdbTransaction, IoError> {
+        let known = self.db.borrow().clone();
+        if let Some(transaction) = known.and_then(|db| begin(&db, stores, strict).ok()) {
+            return Ok(transaction);
+        }
+        let db = open(&self.name).await?;
+        let transaction = begin(&db, stores, strict).map_err(|error| thrown(&error))?;
+        *self.db.borrow_mut() = Some(db);
+        Ok(transaction)
+    }
+}
+
+fn begin(db: &IdbDatabase, stores: &[&str], strict: bool) -> Result<IdbTransaction, JsValue> {
+    let names: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
+    // By name: web-sys has the call that takes a durability only behind a flag of the compiler.
+    let options = Object::new();
+    let durability = if strict { "strict" } else { "relaxed" };
+    Reflect::set(&options, &JsValue::from_str("durability"), &JsValue::from_str(durability))?;
+    let call: Function = Reflect::get(db, &JsValue::from_str("transaction"))?.unchecked_into();
+    call.call3(db, &names, &JsValue::from_str("readwrite"), &options).map(JsCast::unchecked_into)
+}
+
+async fn open(name: &str) -> Result<IdbDatabase, IoError> {
+    let factory = Reflect::get(&js_sys::global(), &JsValue::from_str("indexedDB"));
+    let factory: IdbFactory = factory.map_err(|error| thrown(&error))?.unchecked_into();
+    let request: IdbOpenDbRequest = factory.open(name).map_err(|error| thrown(&error))?;
+    let (sender, ended) = oneshot::channel();
+    let sender = RefCell::new(Some(sender));
+    let on_end = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+        if let Some(sender) = sender.borrow_mut().take() {
+            let _ = sender.send(event.type_() == "success");
+        }
+    });
+    request.set_onsuccess(Some(on_end.as_ref().unchecked_ref()));
+    request.set_onerror(Some(on_end.as_ref().unchecked_ref()));
+    match ended.await {
+        Ok(true) => request.result().map(JsCast::unchecked_into).map_err(|error| thrown(&error)),
+        _ => Err(why(request.error().ok().flatten())),
+    }
+}
+
+/// Why a transaction or request failed.
+fn why(error: Option<DomException>) -> IoError {
+    match error {
+        None => IoError::Other("the transaction was aborted".to_owned()),
+        Some(error) => named(&error.name(), &error.message()),
+    }
+}
+
+fn thrown(error: &JsValue) -> IoError {
+    match error.dyn_ref::<DomException>() {
+        Some(error) => named(&error.name(), &error.message()),
+        None => IoError::Other(format!("{error:?}")),
+    }
+}
+
+fn named(name: &str, message: &str) -> IoError {
+    match name {
+        "QuotaExceededError" => IoError::QuotaExceeded,
+        _ => IoError::Other(format!("{name}: {message}")),
+    }
+}
