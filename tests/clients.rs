@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use support::Bench;
 use tabmq::client::*;
+use tabmq::log::io::IoError;
 use tabmq::protocol::ErrorCode;
 use tabmq::protocol::batch::Compression;
 
@@ -960,4 +961,33 @@ fn the_run_of_one_seed_is_the_same_twice() {
         (events.collect::<Vec<_>>(), load.acked_at, a.got, b.got, told)
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn while_the_quota_is_used_up_producers_wait_consumers_go_on_and_nothing_is_acked() {
+    for seed in 0..10 {
+        let mut rig = Rig::with_topic(seed, 3);
+        let producer = rig.producer(producer_options());
+        let mut load = Load::new(producer);
+        load.run(&mut rig, ms(1000), ms(20));
+        load.finish(&mut rig);
+        let acked_before = load.acked.len();
+        for id in rig.bench.world.ids() {
+            rig.bench.world.storage_mut(id).unwrap().fail_writes(Some(IoError::QuotaExceeded));
+        }
+        load.run(&mut rig, ms(3000), ms(50));
+        assert_eq!(load.acked.len(), acked_before, "seed {seed}: acked, and not stored");
+        let without_commits = ConsumerOptions { auto_commit: None, ..consumer_options("a", Assignor::Range) };
+        let mut reader = Reader::start(&mut rig, ConsumerOptions { group_id: None, ..without_commits });
+        run_all(&mut rig, None, &mut [&mut reader], ms(3000));
+        assert_eq!(reader.got.len(), acked_before, "seed {seed}: what is there is read");
+        for id in rig.bench.world.ids() {
+            rig.bench.world.storage_mut(id).unwrap().fail_writes(None);
+        }
+        load.finish(&mut rig);
+        assert!(load.failed.is_empty(), "seed {seed}: {:?}", load.failed);
+        run_all(&mut rig, None, &mut [&mut reader], ms(3000));
+        assert!(reader.got.len() >= load.acked.len());
+        load.check(&mut rig, 3);
+    }
 }

@@ -109,7 +109,10 @@ fn a_missing_chunk_cuts_at_the_gap() {
     let mut far = BytesMut::from(batch_of(1).as_ref());
     batch::set_base_offset(&mut far, Offset(40));
     let chunks = vec![Chunk { base: Offset(40), bytes: far.freeze() }];
-    assert_eq!(storage.execute(IoOp::Append { log: ID, chunks, rows: Vec::new(), flush: false }), IoResult::Done);
+    assert_eq!(
+        storage.execute(IoOp::Append { log: ID, chunks, rows: Vec::new(), flush: false }),
+        IoResult::Done
+    );
     let (log, report) = open(&mut storage, &config);
     assert_eq!(report.map(|r| (r.end, r.reason)), Some((Offset(15), CutReason::Gap { found: Offset(40) })));
     assert_eq!(reads_whole(&log, &mut storage), Offset(15));
