@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::time::Duration;
-use crate::types::BrokerId;
+use crate::types::{BrokerId, Compression};
 
 /// A set of defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -402,6 +402,8 @@ pub struct TopicConfig {
     pub log_append_time: bool,
     /// A replica outside the ISR may become leader, losing what it has not.
     pub unclean_leader_election: bool,
+    /// Batches are stored in this codec; none stores them in the producer's.
+    pub compression: Option<Compression>,
 }
 
 impl TopicConfig {
@@ -430,6 +432,7 @@ impl TopicConfig {
             min_insync_replicas: number("min.insync.replicas").unsigned_abs() as usize,
             log_append_time: word("message.timestamp.type") == "LogAppendTime",
             unclean_leader_election: word("unclean.leader.election.enable") == "true",
+            compression: Compression::named(word("compression.type")),
         }
     }
 }
@@ -476,6 +479,20 @@ mod tests {
             "Invalid value 0 for configuration num.partitions: must be a whole number from 1 to 2147483647"
         );
         assert_eq!(config.set("no.such", "1"), Err(ConfigError::Unknown { name: "no.such".into() }));
+    }
+
+    #[test]
+    fn a_topics_codec_is_one_word() {
+        let config = BrokerConfig::new(Profile::Kafka, BrokerId(1), vec![BrokerId(1)]);
+        assert_eq!(TopicConfig::resolve(&config, &BTreeMap::new()).compression, None);
+        for codec in Compression::ALL {
+            check_topic_config("compression.type", &codec.to_string()).unwrap();
+            let own = BTreeMap::from([("compression.type".to_owned(), codec.to_string())]);
+            assert_eq!(TopicConfig::resolve(&config, &own).compression, Some(codec));
+        }
+        for wrong in ["gzip,lz4", "none", ""] {
+            assert!(check_topic_config("compression.type", wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

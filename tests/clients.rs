@@ -9,13 +9,12 @@ use support::Bench;
 use tabmq::client::*;
 use tabmq::log::io::IoError;
 use tabmq::protocol::ErrorCode;
-use tabmq::protocol::batch::Compression;
 
 use tabmq::rng::Rng;
 use tabmq::sim::clients::{Clients, Handle};
 use tabmq::sim::{Latencies, World};
 use tabmq::time::{Duration, Instant};
-use tabmq::types::{BrokerId, TopicName};
+use tabmq::types::{BrokerId, Compression, TopicName};
 
 const TOPIC: &str = "orders";
 
@@ -727,8 +726,10 @@ fn an_admin_manages_topics_configs_and_groups_through_any_broker() {
 }
 
 #[test]
-fn acks_0_and_1_gzip_and_close_deliver_everything() {
-    for (acks, compression) in [(0, Compression::None), (1, Compression::Gzip), (-1, Compression::Gzip)] {
+fn acks_0_and_1_every_codec_and_close_deliver_everything() {
+    let each_codec = Compression::ALL.map(|codec| (-1, codec));
+    for (acks, compression) in [(0, Compression::None), (1, Compression::Zstd)].into_iter().chain(each_codec)
+    {
         let mut rig = Rig::with_topic(3, 3);
         let producer =
             rig.producer(ProducerOptions { linger: ms(100), batch_bytes: 500, ..producer_options() });

@@ -8,11 +8,11 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tabmq::log::io::{IoError, IoOp, IoResult};
 use tabmq::log::{AppendError, CompactionRules, LogConfig, PartitionLog, ReadOutcome};
-use tabmq::protocol::batch::{self, Compression};
+use tabmq::protocol::batch;
 use tabmq::protocol::records::{BatchBuilder, BatchOptions, Record, decode_records};
 use tabmq::sim::storage::MemoryStorage;
 use tabmq::time::{Duration, Instant};
-use tabmq::types::{LeaderEpoch, LogId, Offset, ProducerEpoch, ProducerId};
+use tabmq::types::{Compression, LeaderEpoch, LogId, Offset, ProducerEpoch, ProducerId};
 
 #[derive(Debug, Clone)]
 enum Op {

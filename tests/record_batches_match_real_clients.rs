@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use tabmq::client::murmur2;
-use tabmq::protocol::batch::{BatchError, BatchHeader, Compression, batches, validate_batch};
+use tabmq::protocol::batch::{BatchError, BatchHeader, batches, validate_batch};
 use tabmq::protocol::records::{BatchBuilder, BatchOptions, Record, decode_records};
 use tabmq::protocol::{Request, decode_request};
-use tabmq::types::{LeaderEpoch, ProducerEpoch, ProducerId};
+use tabmq::types::{Compression, LeaderEpoch, ProducerEpoch, ProducerId};
 
 const T: i64 = 1_700_000_000_000;
 

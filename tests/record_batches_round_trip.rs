@@ -6,11 +6,10 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use tabmq::protocol::batch::{
-    BATCH_HEADER_BYTES, Compression, batches, set_base_offset, set_leader_epoch, set_log_append_time,
-    validate_batch,
+    BATCH_HEADER_BYTES, batches, set_base_offset, set_leader_epoch, set_log_append_time, validate_batch,
 };
 use tabmq::protocol::records::{BatchBuilder, BatchOptions, Record, decode_records};
-use tabmq::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
+use tabmq::types::{Compression, LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
 fn some_bytes() -> impl Strategy<Value = Option<Bytes>> {
     of(vec(any::<u8>(), 0..200).prop_map(Bytes::from))
@@ -43,8 +42,9 @@ fn build(records: &[Record], options: BatchOptions) -> Bytes {
 
 fn options() -> impl Strategy<Value = BatchOptions> {
     let producer = (0..i64::MAX, 0..i16::MAX, 0..i32::MAX);
-    (any::<bool>(), of(producer), any::<bool>()).prop_map(|(gzip, producer, transactional)| BatchOptions {
-        compression: if gzip { Compression::Gzip } else { Compression::None },
+    let codec = prop::sample::select(&Compression::ALL);
+    (codec, of(producer), any::<bool>()).prop_map(|(compression, producer, transactional)| BatchOptions {
+        compression,
         producer: producer.map(|(id, epoch, sequence)| (ProducerId(id), ProducerEpoch(epoch), sequence)),
         transactional: transactional && producer.is_some(),
         ..BatchOptions::default()

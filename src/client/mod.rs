@@ -116,7 +116,7 @@ pub struct ClientError {
 }
 
 impl ClientError {
-    fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), topic: None, partition: None }
     }
 

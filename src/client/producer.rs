@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use crate::protocol::batch::{Compression, sequence_after};
+use crate::protocol::batch::sequence_after;
 use crate::protocol::frame::FRAME_BYTES_MAX_DEFAULT;
 use crate::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
@@ -16,7 +16,7 @@ use crate::protocol::records::{BatchBuilder, BatchOptions, RecordHeader};
 use crate::protocol::{ErrorCode, Response};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
-use crate::types::{BrokerId, ProducerEpoch, ProducerId, TopicName};
+use crate::types::{BrokerId, Compression, ProducerEpoch, ProducerId, TopicName};
 
 use super::net::{Lane, Net, RETRY, Tag};
 use super::partitioner::{Partitioner, Spread, partition_of_key};

@@ -21,7 +21,7 @@
 
 use std::ops::Range;
 
-use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
+use crate::types::{Compression, LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
 use super::ErrorCode;
 
@@ -33,41 +33,6 @@ const CRC_STARTS: usize = 21;
 
 /// The attribute that says that the base timestamp is a delete horizon.
 pub(super) const DELETE_HORIZON: i16 = 0x40;
-
-/// How a batch's records are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Compression {
-    /// Not.
-    #[default]
-    None,
-    /// gzip.
-    Gzip,
-    /// snappy.
-    Snappy,
-    /// lz4.
-    Lz4,
-    /// zstd.
-    Zstd,
-}
-
-impl Compression {
-    /// From the attributes' lowest three bits.
-    pub fn from_bits(bits: i16) -> Option<Compression> {
-        Some(match bits & 7 {
-            0 => Compression::None,
-            1 => Compression::Gzip,
-            2 => Compression::Snappy,
-            3 => Compression::Lz4,
-            4 => Compression::Zstd,
-            _ => return None,
-        })
-    }
-
-    /// As the attributes' lowest three bits.
-    pub fn bits(self) -> i16 {
-        self as i16
-    }
-}
 
 /// What is wrong with a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +52,6 @@ pub enum BatchError {
     },
     /// A field contradicts another.
     Inconsistent(&'static str),
-    /// The compression codec can't be read here.
-    UnsupportedCompression(Compression),
     /// The records, once decompressed, do not parse, or are larger than the limit.
     Records(&'static str),
 }
@@ -101,7 +64,6 @@ impl BatchError {
             BatchError::Inconsistent(_) | BatchError::Records(_) | BatchError::TrailingBytes => {
                 ErrorCode::InvalidRecord
             }
-            BatchError::UnsupportedCompression(_) => ErrorCode::UnsupportedCompressionType,
             BatchError::CutShort | BatchError::Crc { .. } => ErrorCode::CorruptMessage,
         }
     }
@@ -117,7 +79,6 @@ impl std::fmt::Display for BatchError {
                 write!(f, "the checksum is {stored:08x}, the bytes give {computed:08x}")
             }
             BatchError::Inconsistent(what) | BatchError::Records(what) => f.write_str(what),
-            BatchError::UnsupportedCompression(codec) => write!(f, "{codec:?} can't be read here"),
         }
     }
 }
@@ -306,6 +267,13 @@ pub fn set_log_append_time(batch: &mut [u8], timestamp: i64) {
         *low |= 0x08;
     }
     put(batch, 35, &timestamp.to_be_bytes());
+    renew_crc(batch);
+}
+
+/// Names the codec of a batch whose records were replaced; sets its length and checksum too.
+pub(super) fn set_compression(batch: &mut [u8], header: &BatchHeader, codec: Compression) {
+    put(batch, 8, &((batch.len() - LENGTH_STARTS) as i32).to_be_bytes());
+    put(batch, 21, &((header.attributes & !7) | codec.bits()).to_be_bytes());
     renew_crc(batch);
 }
 

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::batch::{
-    BATCH_HEADER_BYTES, BatchError, BatchHeader, Compression, DELETE_HORIZON, put, renew_crc, validate_stored,
+    BATCH_HEADER_BYTES, BatchError, BatchHeader, DELETE_HORIZON, put, renew_crc, validate_stored,
 };
 use super::compression::compress;
 use super::records::{Record, decode_records, put_record};
@@ -95,14 +95,7 @@ fn rewrite(
             attributes &= !7;
             body
         }
-        // A codec that can be read but not written here leaves them as they are.
-        false => match compress(codec, &body) {
-            Err(BatchError::UnsupportedCompression(_)) => {
-                attributes = (attributes & !7) | Compression::None.bits();
-                body
-            }
-            compressed => compressed?,
-        },
+        false => compress(codec, &body)?,
     };
     let mut batch = Vec::with_capacity(BATCH_HEADER_BYTES + body.len());
     batch.extend_from_slice(original.get(..BATCH_HEADER_BYTES).unwrap_or_default());
@@ -122,7 +115,7 @@ mod tests {
     use super::*;
     use crate::protocol::batch::{set_base_offset, set_leader_epoch};
     use crate::protocol::records::{BatchBuilder, BatchOptions};
-    use crate::types::{LeaderEpoch, ProducerEpoch, ProducerId};
+    use crate::types::{Compression, LeaderEpoch, ProducerEpoch, ProducerId};
 
     const TOMBSTONES: Tombstones = Tombstones { now: 10_000, retention_ms: 500, below: Offset(104) };
 
@@ -150,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_stays_keeps_its_offset_time_and_headers_and_the_batch_its_range_and_marks() {
-        for codec in [Compression::None, Compression::Gzip] {
+        for codec in Compression::ALL {
             let before = batch(codec);
             let after = rewritten(&before, 10_000, |record| record.key.as_deref() != Some(b"b"));
             let (old, new) = (BatchHeader::parse(&before).unwrap(), validate_stored(&after).unwrap());

@@ -5,10 +5,10 @@
 
 use bytes::Bytes;
 
-use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
+use crate::types::{Compression, LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
 use super::batch::{
-    BATCH_HEADER_BYTES, BatchError, BatchHeader, Compression, renew_crc, validate_batch, validate_stored,
+    BATCH_HEADER_BYTES, BatchError, BatchHeader, renew_crc, set_compression, validate_batch, validate_stored,
 };
 use super::compression::{compress, decompress};
 
@@ -30,13 +30,32 @@ pub struct Record {
     pub headers: Vec<RecordHeader>,
 }
 
-/// One batch claims at most this many records: what a batch of the largest size taken can hold, compressed.
-const RECORDS_MAX: i32 = 4_000_000;
+/// Records of one batch and their headers, together, at most. Each costs a reader about 100 bytes, however small it is in
+/// the batch; the largest batch taken, 16 MiB, holds fewer records uncompressed.
+const PARTS_MAX: usize = 2_500_000;
+/// A record is no smaller than its seven fields without bytes.
+const RECORD_BYTES_MIN: usize = 7;
 
 /// Checks a whole batch and reads its records.
 pub fn decode_records(batch: &Bytes) -> Result<Vec<Record>, BatchError> {
+    let header = validate_stored(batch)?;
+    let body = open(batch, &header)?;
     let mut records = Vec::new();
-    walk_records(&validate_stored(batch)?, batch, |record| records.push(record))?;
+    let mut reader = Reader::new(&body);
+    let owned = |bytes: &[u8]| body.slice_ref(bytes);
+    for _ in 0..header.record_count {
+        let mut headers = Vec::new();
+        let record =
+            reader.record(&header, |name, value| headers.push((name.to_owned(), value.map(owned))))?;
+        records.push(Record {
+            offset: record.offset,
+            timestamp: record.timestamp,
+            key: record.key.map(owned),
+            value: record.value.map(owned),
+            headers,
+        });
+    }
+    reader.finish()?;
     Ok(records)
 }
 
@@ -45,88 +64,122 @@ pub fn decode_records(batch: &Bytes) -> Result<Vec<Record>, BatchError> {
 pub struct CheckedRecords {
     /// The batch's header.
     pub header: BatchHeader,
-    /// Every record has a key, as far as they can be read.
+    /// Every record has a key.
     pub all_keyed: bool,
 }
 
 /// Checks a whole batch down to its records, as a leader must before it gives them offsets: they are there, as many as
-/// the header says, in order. The records of a codec that can't be read here are taken on the header's word, which is
-/// bounded.
+/// the header says, in order. It keeps none of them.
 pub fn check_records(batch: &Bytes) -> Result<CheckedRecords, BatchError> {
     let header = validate_batch(batch)?;
+    let body = open(batch, &header)?;
+    let mut reader = Reader::new(&body);
     let mut next = None;
-    let mut in_order = true;
     let mut all_keyed = true;
-    match walk_records(&header, batch, |record| {
-        in_order &= next.is_none_or(|next| record.offset == next);
+    for _ in 0..header.record_count {
+        let record = reader.record(&header, |_, _| ())?;
+        if next.is_some_and(|next| next != record.offset) {
+            return Err(BatchError::Records("the offsets of the records are not consecutive"));
+        }
         next = Some(record.offset.plus(1));
         all_keyed &= record.key.is_some();
-    }) {
-        Ok(()) if in_order => Ok(CheckedRecords { header, all_keyed }),
-        Ok(()) => Err(BatchError::Records("the offsets of the records are not consecutive")),
-        Err(BatchError::UnsupportedCompression(_)) => Ok(CheckedRecords { header, all_keyed: true }),
-        Err(error) => Err(error),
     }
+    reader.finish()?;
+    Ok(CheckedRecords { header, all_keyed })
 }
 
-fn walk_records(header: &BatchHeader, batch: &Bytes, mut each: impl FnMut(Record)) -> Result<(), BatchError> {
-    if header.record_count > RECORDS_MAX {
-        return Err(BatchError::Inconsistent("the batch claims more records than a batch can have"));
-    }
+/// The same batch in another codec.
+pub fn recompress(batch: &Bytes, codec: Compression) -> Result<Bytes, BatchError> {
+    let header = validate_stored(batch)?;
+    let body = compress(codec, &open(batch, &header)?)?;
+    let mut recompressed = batch.slice(..BATCH_HEADER_BYTES).to_vec();
+    recompressed.extend_from_slice(&body);
+    set_compression(&mut recompressed, &header, codec);
+    Ok(Bytes::from(recompressed))
+}
+
+/// A batch's records, decompressed: enough bytes for as many as its header claims.
+fn open(batch: &Bytes, header: &BatchHeader) -> Result<Bytes, BatchError> {
     let body = batch.slice(BATCH_HEADER_BYTES..);
     let body = match header.compression() {
         Some(Compression::None) => body,
         Some(codec) => Bytes::from(decompress(codec, &body)?),
         None => return Err(BatchError::Inconsistent("the compression codec is unknown")),
     };
-    let mut reader = Reader { bytes: body };
-    for _ in 0..header.record_count {
-        each(reader.record(header)?);
+    if header.record_count.max(0) as usize > body.len() / RECORD_BYTES_MIN {
+        return Err(BatchError::Inconsistent("the batch claims more records than its bytes can hold"));
     }
-    if !reader.bytes.is_empty() {
-        return Err(BatchError::Records("bytes follow the last record"));
-    }
-    Ok(())
+    Ok(body)
 }
 
-struct Reader {
-    bytes: Bytes,
+/// A record where it lies.
+struct RecordRef<'a> {
+    offset: Offset,
+    timestamp: i64,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
 }
 
-impl Reader {
-    fn record(&mut self, header: &BatchHeader) -> Result<Record, BatchError> {
+struct Reader<'a> {
+    bytes: &'a [u8],
+    /// Records and headers that may still come.
+    parts_left: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, parts_left: PARTS_MAX }
+    }
+
+    fn record(
+        &mut self,
+        batch: &BatchHeader,
+        mut each_header: impl FnMut(&'a str, Option<&'a [u8]>),
+    ) -> Result<RecordRef<'a>, BatchError> {
+        self.count_part()?;
         let length = self.varint()?;
         let rest = self.bytes.len();
         self.take(1)?;
-        let timestamp = match header.is_log_append_time() {
+        let timestamp = match batch.is_log_append_time() {
             true => {
                 self.varlong()?;
-                header.max_timestamp
+                batch.max_timestamp
             }
-            false => header.base_timestamp.wrapping_add(self.varlong()?),
+            false => batch.base_timestamp.wrapping_add(self.varlong()?),
         };
         let offset_delta = self.varint()?;
         let key = self.nullable()?;
         let value = self.nullable()?;
         let count = self.varint()?;
-        let mut headers = Vec::new();
         for _ in 0..count {
+            self.count_part()?;
             let name = self.nullable()?.ok_or(BatchError::Records("a header without a name"))?;
-            let name = String::from_utf8(name.to_vec());
+            let name = std::str::from_utf8(name);
             let name = name.map_err(|_| BatchError::Records("a header's name is not UTF-8"))?;
-            headers.push((name, self.nullable()?));
+            each_header(name, self.nullable()?);
         }
         if count < 0 || rest - self.bytes.len() != length as usize {
             return Err(BatchError::Records("a record's length does not fit its fields"));
         }
-        if !(0..=header.last_offset_delta).contains(&offset_delta) {
+        if !(0..=batch.last_offset_delta).contains(&offset_delta) {
             return Err(BatchError::Records("a record's offset is outside its batch"));
         }
-        let offset = Offset(header.base_offset.0.saturating_add(offset_delta.into()));
-        Ok(Record { offset, timestamp, key, value, headers })
+        let offset = Offset(batch.base_offset.0.saturating_add(offset_delta.into()));
+        Ok(RecordRef { offset, timestamp, key, value })
     }
 
-    fn nullable(&mut self) -> Result<Option<Bytes>, BatchError> {
+    /// After the last record.
+    fn finish(&self) -> Result<(), BatchError> {
+        if self.bytes.is_empty() { Ok(()) } else { Err(BatchError::Records("bytes follow the last record")) }
+    }
+
+    fn count_part(&mut self) -> Result<(), BatchError> {
+        let left = self.parts_left.checked_sub(1);
+        self.parts_left = left.ok_or(BatchError::Records("the batch has too many records or headers"))?;
+        Ok(())
+    }
+
+    fn nullable(&mut self) -> Result<Option<&'a [u8]>, BatchError> {
         match self.varint()? {
             -1 => Ok(None),
             length => {
@@ -136,11 +189,11 @@ impl Reader {
         }
     }
 
-    fn take(&mut self, length: usize) -> Result<Bytes, BatchError> {
-        if length > self.bytes.len() {
-            return Err(BatchError::Records("a record is cut short"));
-        }
-        Ok(self.bytes.split_to(length))
+    fn take(&mut self, length: usize) -> Result<&'a [u8], BatchError> {
+        let (taken, rest) =
+            self.bytes.split_at_checked(length).ok_or(BatchError::Records("a record is cut short"))?;
+        self.bytes = rest;
+        Ok(taken)
     }
 
     fn varint(&mut self) -> Result<i32, BatchError> {
@@ -152,7 +205,7 @@ impl Reader {
         for (index, byte) in self.bytes.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * index);
             if byte & 0x80 == 0 {
-                self.bytes = self.bytes.slice(index + 1..);
+                self.take(index + 1)?;
                 return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
             }
         }
@@ -243,7 +296,7 @@ impl BatchBuilder {
     /// The batch.
     pub fn build(&self) -> Bytes {
         let options = &self.options;
-        // A codec without an encoder here leaves the records as they are: `compress` is asked only for those it has.
+        // No encoder refuses what fits into a batch. Would one, the batch is as right without it.
         let (codec, body) = match compress(options.compression, &self.records) {
             Ok(body) => (options.compression, body),
             Err(_) => (Compression::None, self.records.clone()),
@@ -324,13 +377,25 @@ mod tests {
 
     #[test]
     fn records_come_back_as_they_were_put_in() {
-        for codec in [Compression::None, Compression::Gzip] {
+        for codec in Compression::ALL {
             let records = decode_records(&batch(codec)).unwrap();
             assert_eq!(records.len(), 2);
             assert_eq!(records[0].key.as_deref(), Some(&b"k"[..]));
             assert_eq!(records[0].headers, [("h".to_owned(), None)]);
             assert_eq!((records[1].timestamp, records[1].offset), (990, Offset(1)));
             assert_eq!(records[1].value, None);
+        }
+    }
+
+    #[test]
+    fn a_recompressed_batch_differs_in_nothing_but_its_codec() {
+        let plain = batch(Compression::None);
+        for from in Compression::ALL {
+            for to in Compression::ALL {
+                let recompressed = recompress(&batch(from), to).unwrap();
+                assert_eq!(validate_batch(&recompressed).unwrap().compression(), Some(to));
+                assert_eq!(recompress(&recompressed, Compression::None).unwrap(), plain, "{from} to {to}");
+            }
         }
     }
 

@@ -8,6 +8,8 @@
 //!   fetch is answered at once when the same follower sends another.
 //! - The first partition with data gives at least one batch, whatever the limits (KIP-74).
 //! - Every fetch is a full one: session id 0 is what a broker without a free session slot answers (KIP-227).
+//! - A topic whose `compression.type` is zstd is not read by consumers below v10 (KIP-110). Batches that a producer
+//!   compressed with it are, as in Kafka: nobody looks at each.
 //! - v13 has topic ids (KIP-516); v16 names the current leader beside an error (KIP-951).
 
 use std::collections::BTreeMap;
@@ -23,12 +25,14 @@ use crate::protocol::messages::fetch_response::{
 use crate::protocol::messages::{self, FetchRequest, FetchResponse};
 use crate::protocol::{ErrorCode, StrBytes};
 use crate::time::{Duration, Instant};
-use crate::types::{BrokerEpoch, BrokerId, LeaderEpoch, LogId, Offset, Uuid};
+use crate::types::{BrokerEpoch, BrokerId, Compression, LeaderEpoch, LogId, Offset, Uuid};
 
 use super::leader::FollowerFetch;
 use super::manager::{IoFor, ReplicaManager};
 use super::partition::Partition;
 
+/// The first version that a topic of zstd is read in.
+const ZSTD_VERSION: i16 = 10;
 /// The first version with topic ids.
 const TOPIC_ID_VERSION: i16 = 13;
 /// The first version with the follower's epoch, and its id in a place of its own.
@@ -140,10 +144,11 @@ impl ReplicaManager {
         for topic in request.topics {
             for partition in topic.partitions {
                 let by_id = version >= TOPIC_ID_VERSION;
+                let log = self.resolve(by_id, &topic.topic, topic.topic_id, partition.partition);
                 entries.push(FetchEntry {
                     topic: topics.len(),
                     index: partition.partition,
-                    log: self.resolve(by_id, &topic.topic, topic.topic_id, partition.partition),
+                    log: log.and_then(|log| self.readable_in(version, follower, log)),
                     leader_epoch: epoch_of(partition.current_leader_epoch),
                     offset: Offset(partition.fetch_offset),
                     log_start: (partition.log_start_offset >= 0)
@@ -166,6 +171,15 @@ impl ReplicaManager {
             topics,
             entries,
         }
+    }
+
+    /// A consumer of an old version is not given what it may not know how to decompress.
+    fn readable_in(&self, version: i16, follower: Option<BrokerId>, log: LogId) -> Result<LogId, ErrorCode> {
+        let codec = self.partitions.get(&log).and_then(|partition| partition.config.compression);
+        if version < ZSTD_VERSION && follower.is_none() && codec == Some(Compression::Zstd) {
+            return Err(ErrorCode::UnsupportedCompressionType);
+        }
+        Ok(log)
     }
 
     /// Takes the follower's word on how far it is, and lets it into ISRs.

@@ -1,12 +1,13 @@
 //! Produce (key 0), versions 3-13.
 //!
 //! - Each partition takes exactly one batch of magic 2; it is checked, gets its offsets and the leader epoch, and is
-//!   stored as it came.
+//!   stored as it came, or recompressed where the topic's `compression.type` names another codec.
 //! - acks=0 is never answered; when something is wrong the connection is closed, as Kafka does, so that the client
 //!   notices. acks=1 is answered when the leader's storage has committed, acks=all when the high watermark has passed.
 //! - One request is answered once, when all its partitions are decided or its timeout is over (REQUEST_TIMED_OUT for
 //!   those that are not).
 //! - A batch that its producer sends again (KIP-98) is answered with the first one's offset, and waits like it.
+//! - Versions below 7 may not carry zstd (KIP-110): UNSUPPORTED_COMPRESSION_TYPE.
 //! - v10 names the current leader with NOT_LEADER_OR_FOLLOWER (KIP-951). v13 has topic ids (KIP-516).
 //!
 //! Transactions are absent until their time: a transactional batch gets INVALID_TXN_STATE.
@@ -23,15 +24,17 @@ use crate::protocol::messages::produce_response::{
     LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
 use crate::protocol::messages::{self, ProduceRequest, ProduceResponse};
-use crate::protocol::records::check_records as check_batch_records;
+use crate::protocol::records::{check_records as check_batch_records, recompress};
 use crate::protocol::{ErrorCode, StrBytes};
 use crate::time::{Duration, Instant};
-use crate::types::{LeaderEpoch, LogId, Offset, TopicName, TopicPartition};
+use crate::types::{Compression, LeaderEpoch, LogId, Offset, TopicName, TopicPartition};
 
 use super::directory::is_internal;
 use super::manager::ReplicaManager;
 use super::partition::{AppendRefusal, Partition};
 
+/// The first version whose batches may be compressed with zstd.
+const ZSTD_VERSION: i16 = 7;
 /// The first version that names the current leader beside an error.
 const CURRENT_LEADER_VERSION: i16 = 10;
 /// The first version with topic ids.
@@ -164,14 +167,27 @@ impl ReplicaManager {
     ) -> Result<(LogId, LeaderEpoch, Offset, AppendInfo), Refusal> {
         let records = records.unwrap_or_default();
         let compacted = self.partitions.get(&log).is_some_and(|partition| partition.config.compact);
-        check_records(&records, version, compacted)?;
+        let header = check_records(&records, version, compacted)?;
         if self.topic_of(log).is_some_and(is_internal) {
             let message = Some("Cannot append to an internal topic.".to_owned());
             return Err(Refusal { code: ErrorCode::InvalidTopicException, message });
         }
+        let records = self.recompressed(log, records, &header)?;
         let info = self.append(now, log, &records, acks_all, fx)?;
         let partition = self.partitions.get(&log).ok_or(ErrorCode::NotLeaderOrFollower)?;
         Ok((log, partition.leader_epoch, partition.log.log_start_offset(), info))
+    }
+
+    /// The batch in the codec of its topic, where that names one.
+    fn recompressed(&self, log: LogId, batch: Bytes, header: &BatchHeader) -> Result<Bytes, ErrorCode> {
+        let config = self.partitions.get(&log).map(|partition| &partition.config);
+        match config.and_then(|config| config.compression.map(|codec| (codec, config.max_message_bytes))) {
+            // One that is too large as it came is left to the log, which refuses it: Kafka measures before and after.
+            Some((codec, max)) if header.compression() != Some(codec) && batch.len() <= max => {
+                recompress(&batch, codec).map_err(|error| error.code())
+            }
+            _ => Ok(batch),
+        }
     }
 
     fn append(
@@ -299,7 +315,7 @@ fn unacknowledged(response: &ProduceResponse) -> Reply {
 
 /// What Kafka demands of a produced partition before it looks at the log: one batch, of magic 2, no control batch; and
 /// keys, where the topic is compacted.
-fn check_records(records: &Bytes, version: i16, compacted: bool) -> Result<(), Refusal> {
+fn check_records(records: &Bytes, version: i16, compacted: bool) -> Result<BatchHeader, Refusal> {
     let invalid = |message: String| Refusal { code: ErrorCode::InvalidRecord, message: Some(message) };
     let one =
         || invalid(format!("Produce requests with version {version} must have exactly one record batch."));
@@ -326,11 +342,17 @@ fn check_records(records: &Bytes, version: i16, compacted: bool) -> Result<(), R
     if header.is_transactional() {
         return Err(ErrorCode::InvalidTxnState.into());
     }
+    if version < ZSTD_VERSION && header.compression() == Some(Compression::Zstd) {
+        return Err(Refusal {
+            code: ErrorCode::UnsupportedCompressionType,
+            message: Some(format!("zstd needs Produce {ZSTD_VERSION} or later, this is version {version}.")),
+        });
+    }
     match check_batch_records(records) {
         Ok(checked) if compacted && !checked.all_keyed => {
             Err(invalid("A compacted topic takes no record without a key.".to_owned()))
         }
-        Ok(_) => Ok(()),
+        Ok(checked) => Ok(checked.header),
         // What is wrong with the batch as a whole is found again, and named, by the log.
         Err(error @ BatchError::Records(_)) => Err(invalid(format!("{error}."))),
         Err(error) => Err(error.code().into()),

@@ -21,10 +21,9 @@ use crate::client::{
     FetchedBatch, NetOutput, NewTopic, Partitioner, Producer, ProducerCall, ProducerOptions, ProducerRecord,
     ProducerReply,
 };
-use crate::protocol::batch::Compression;
 use crate::protocol::error::wire_name;
 use crate::time::{Duration, Instant};
-use crate::types::TopicName;
+use crate::types::{Compression, TopicName};
 
 use super::clock;
 
@@ -227,12 +226,12 @@ impl ProducerHost {
     }
 
     /// `topics`: `[[topic, [[key, value, headers, partition, timestamp], ...]], ...]`. Resolves with
-    /// `[[topic, partition, baseOffset, logAppendTime], ...]`.
+    /// `[[topic, partition, baseOffset, logAppendTime], ...]`. `compression` is the codec's number in a batch.
     pub async fn send(
         &self,
         topics: Array,
         acks: i16,
-        gzip: bool,
+        compression: i16,
         timeout_ms: Option<u32>,
     ) -> Result<Array, JsValue> {
         let engine = Rc::clone(&self.engine);
@@ -247,7 +246,10 @@ impl ProducerHost {
                 )
             })
             .collect();
-        let compression = if gzip { Compression::Gzip } else { Compression::None };
+        let compression = Compression::from_bits(compression).ok_or_else(|| {
+            let message = format!("compression: {compression} is no codec of CompressionTypes");
+            error_object(&ClientError::new(FailureKind::Invalid, message))
+        })?;
         let call = ProducerCall::Send { topics, acks, compression, timeout: timeout_ms.map(ms) };
         let ProducerReply::Sent(results) = engine.call(call).await? else { return Ok(Array::new()) };
         let results = results.into_iter().map(|result| {

@@ -124,3 +124,49 @@ test('a stopped broker hands over its leaderships and comes back in sync', { tim
   }, scenario)
   assert.deepEqual(outcome, { moved: true, isr: 3 })
 })
+
+test('each codec, the producer\'s or the topic\'s, gives back what was sent, and no other is taken', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await browser.open(`${site.url}/pages/blank.html`)
+  const outcome = await page.evaluate(async (scenario) => {
+    const { open } = await import(scenario)
+    const { CompressionTypes } = await import('/sdk/index.js')
+    const cluster = await open({ storage: 'memory' })
+    const kafka = cluster.kafka()
+    const admin = kafka.admin()
+    await admin.createTopics({ topics: [
+      { topic: 'as-sent', numPartitions: 1 },
+      { topic: 'as-zstd', numPartitions: 1, configEntries: [{ name: 'compression.type', value: 'zstd' }] },
+    ] })
+    const producer = kafka.producer()
+    const text = (name) => `${name}: ${'the same words again and again, '.repeat(3000)}`
+    const sent = []
+    for (const [name, compression] of Object.entries(CompressionTypes)) {
+      for (const topic of ['as-sent', 'as-zstd']) {
+        await producer.send({ topic, compression, messages: [{ key: name, value: text(name) }] })
+        sent.push(`${topic} ${name}`)
+      }
+    }
+    const wrong = await producer.send({ topic: 'as-sent', compression: 5, messages: [{ value: 'x' }] }).catch((error) => error)
+    const refused = await admin.createTopics({ topics: [
+      { topic: 'no', configEntries: [{ name: 'compression.type', value: 'brotli' }] },
+    ] }).catch((error) => error)
+    const consumer = kafka.consumer({ groupId: 'readers' })
+    await consumer.subscribe({ topics: ['as-sent', 'as-zstd'], fromBeginning: true })
+    const read = []
+    await new Promise((resolve) => consumer.run({
+      eachMessage: async ({ topic, message }) => {
+        const name = new TextDecoder().decode(message.key)
+        if (new TextDecoder().decode(message.value) === text(name)) read.push(`${topic} ${name}`)
+        if (read.length === sent.length) resolve(undefined)
+      },
+    }))
+    await consumer.disconnect()
+    return { sent: sent.sort(), read: read.sort(), wrong: wrong.message, refused: `${refused.type} ${refused.message} ${refused.errors?.[0]?.message}` }
+  }, scenario)
+  assert.equal(outcome.sent.length, 10)
+  assert.deepEqual(outcome.read, outcome.sent)
+  assert.match(outcome.wrong, /compression.*None 0, GZIP 1, Snappy 2, LZ4 3, ZSTD 4/)
+  assert.match(outcome.refused, /brotli/)
+})

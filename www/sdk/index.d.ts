@@ -68,7 +68,9 @@ export interface Message {
   partition?: number
   timestamp?: string | number
 }
-export interface SendOptions { acks?: -1 | 0 | 1, timeout?: number, compression?: number, signal?: AbortSignal }
+/** One of `CompressionTypes`. */
+export type CompressionType = 0 | 1 | 2 | 3 | 4
+export interface SendOptions { acks?: -1 | 0 | 1, timeout?: number, compression?: CompressionType, signal?: AbortSignal }
 export interface ProducerRecord extends SendOptions { topic: string, messages: Message[] }
 export interface ProducerBatch extends SendOptions { topicMessages?: { topic: string, messages: Message[] }[] }
 export interface RecordMetadata { topicName: string, partition: number, errorCode: number, baseOffset?: string, logAppendTime?: string }
@@ -171,7 +173,8 @@ export interface Admin extends AsyncDisposable {
   deleteGroups (groupIds: string[]): Promise<{ groupId: string, errorCode: number }[]>
 }
 
-export const CompressionTypes: { None: 0, GZIP: 1 }
+/** The numbers are those of a record batch, as in kafkajs. */
+export const CompressionTypes: { None: 0, GZIP: 1, Snappy: 2, LZ4: 3, ZSTD: 4 }
 export const ConfigResourceTypes: { TOPIC: 2, BROKER: 4 }
 export const AssignerProtocol: { RANGE: 'range', ROUND_ROBIN: 'roundrobin' }
 export const PartitionAssigners: { range: 'range', roundRobin: 'roundrobin' }

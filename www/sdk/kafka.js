@@ -6,7 +6,7 @@ import {
 } from './errors.js'
 import { check } from './options.js'
 
-export const CompressionTypes = Object.freeze({ None: 0, GZIP: 1 })
+export const CompressionTypes = Object.freeze({ None: 0, GZIP: 1, Snappy: 2, LZ4: 3, ZSTD: 4 })
 export const ConfigResourceTypes = Object.freeze({ TOPIC: 2, BROKER: 4 })
 export const AssignerProtocol = Object.freeze({ RANGE: 'range', ROUND_ROBIN: 'roundrobin' })
 export const PartitionAssigners = Object.freeze({ range: 'range', roundRobin: 'roundrobin' })
@@ -24,6 +24,7 @@ const EVENTS = Object.freeze({
   CONNECT: 'consumer.connect', DISCONNECT: 'consumer.disconnect'
 })
 
+const codecs = Object.values(CompressionTypes)
 const whole = (min, max) => ({ check: (v) => v === undefined || (Number.isInteger(v) && v >= min && v <= max), want: `a whole number from ${min} to ${max}` })
 const flag = { check: (v) => typeof v === 'boolean', want: 'true or false' }
 const func = { check: (v) => v === undefined || typeof v === 'function', want: 'a function' }
@@ -136,7 +137,7 @@ class Producer {
       topicMessages: by(list, []),
       acks: { default: -1, check: (v) => v === -1 || v === 0 || v === 1, want: '-1, 0 or 1' },
       timeout: by(whole(1, DAY_MS), undefined),
-      compression: { default: 0, check: (v) => v === 0 || v === 1, want: 'CompressionTypes.None or CompressionTypes.GZIP' },
+      compression: { default: 0, check: (v) => codecs.includes(v), want: `of CompressionTypes: ${Object.entries(CompressionTypes).map((pair) => pair.join(' ')).join(', ')}` },
       signal: anything
     })
     return asking(async () => {
@@ -147,7 +148,7 @@ class Producer {
         const choose = this.#choose && await this.#chooser(topic)
         topics.push([topic, messages.map((message) => record(message, choose))])
       }
-      const results = await this.#host.send(topics, acks, compression === 1, timeout)
+      const results = await this.#host.send(topics, acks, compression, timeout)
       return results.map(([topicName, partition, baseOffset, logAppendTime]) =>
         ({ topicName, partition, errorCode: 0, baseOffset, logAppendTime: logAppendTime ?? '-1' }))
     }, signal)

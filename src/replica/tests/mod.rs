@@ -1,6 +1,7 @@
 //! Replica managers of a few brokers, wired by hand over memory, with a fake controller and virtual time.
 
 mod changes;
+mod compressing;
 mod consuming;
 mod harness;
 mod producing;
