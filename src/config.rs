@@ -147,8 +147,8 @@ const BROKER: &[Row] = &[
     Row("log.retention.check.interval.ms", POSITIVE, "300000", "5000"),
     Row("log.retention.ms", UNLIMITED_LONG, "604800000", "604800000"),
     Row("log.roll.ms", POSITIVE_LONG, "604800000", "604800000"),
-    // Kafka: 1 GiB. Segments are the unit of opening and deleting, and a tab's disk is small.
-    Row("log.segment.bytes", Kind::Number { min: 1024, max: i32::MAX as i64 }, "67108864", "4194304"),
+    // Kafka: 1 GiB. Opening reads the last segment of each log whole, and deleting frees whole segments.
+    Row("log.segment.bytes", Kind::Number { min: 1024, max: i32::MAX as i64 }, "8388608", "4194304"),
     Row("message.max.bytes", Kind::Number { min: 0, max: 16_777_216 }, "1048588", "1048588"),
     Row("min.insync.replicas", POSITIVE, "1", "1"),
     Row("num.partitions", POSITIVE, "1", "1"),
@@ -210,7 +210,7 @@ const TOPIC: &[(Row, Option<&str>)] = &[
     (Row("retention.bytes", UNLIMITED_LONG, "-1", "-1"), Some("log.retention.bytes")),
     (Row("retention.ms", UNLIMITED_LONG, "604800000", "604800000"), Some("log.retention.ms")),
     (
-        Row("segment.bytes", Kind::Number { min: 1024, max: i32::MAX as i64 }, "67108864", "4194304"),
+        Row("segment.bytes", Kind::Number { min: 1024, max: i32::MAX as i64 }, "8388608", "4194304"),
         Some("log.segment.bytes"),
     ),
     (Row("segment.ms", POSITIVE_LONG, "604800000", "604800000"), Some("log.roll.ms")),

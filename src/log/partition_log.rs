@@ -195,6 +195,12 @@ impl PartitionLog {
         self.config = config;
     }
 
+    /// How much of the log's end may stay in memory from now on.
+    pub fn set_tail_bytes(&mut self, tail_bytes: usize) {
+        self.config.tail_bytes = tail_bytes;
+        self.evict();
+    }
+
     /// A leader's epoch begins here, before it has written anything (Kafka assigns it on becoming leader). Kept in
     /// memory only, until a batch of the epoch is written.
     pub fn begin_epoch(&mut self, epoch: LeaderEpoch) {

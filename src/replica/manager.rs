@@ -27,6 +27,13 @@ use super::retention::DelayedDeletion;
 use super::spec::{LiveBroker, PartitionSpec, RoleChange};
 use super::storage::Unclaimed;
 
+/// The ends of all logs, which serve most reads, take about this much memory, in bytes.
+const TAIL_BYTES: usize = 24 * 1024 * 1024;
+/// One log's end takes at most this much,
+const TAIL_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// and this much even when there are many.
+const TAIL_BYTES_MIN: usize = 64 * 1024;
+
 /// What the manager does by the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Chore {
@@ -180,7 +187,14 @@ impl ReplicaManager {
                 self.remove(spec.log_id(), fx);
             }
         }
+        self.share_tails();
         self.finish(now, fx);
+    }
+
+    /// All logs' ends together stay within the memory that is for them, however many logs there are.
+    fn share_tails(&mut self) {
+        let share = (TAIL_BYTES / self.partitions.len().max(1)).clamp(TAIL_BYTES_MIN, TAIL_BYTES_MAX);
+        self.partitions.values_mut().for_each(|partition| partition.log.set_tail_bytes(share));
     }
 
     /// Deletes the logs that storage held and no partition has claimed: of topics deleted while this broker was away.
@@ -318,7 +332,7 @@ impl ReplicaManager {
             self.partitions.insert(id, partition);
         }
         let Some(partition) = self.partitions.get_mut(&id) else { return };
-        partition.log.set_config(log_config(&spec.config));
+        partition.log.set_config(log_config(&spec.config, partition.log.config().tail_bytes));
         if spec.leader_epoch < partition.leader_epoch || spec.partition_epoch < partition.partition_epoch {
             partition.config = spec.config.clone();
             return;
@@ -354,7 +368,7 @@ impl ReplicaManager {
         let found = self.unclaimed.remove(&id).unwrap_or_else(|| {
             self.next_incarnation += 1;
             let (mut log, _, _) =
-                PartitionLog::recover(id, log_config(&spec.config), Default::default(), now);
+                PartitionLog::recover(id, log_config(&spec.config, TAIL_BYTES_MIN), Default::default(), now);
             if self.undeleted.remove(&id) {
                 log.truncate_fully_and_start_at(Offset::ZERO);
             }
@@ -441,7 +455,7 @@ impl ReplicaManager {
     }
 }
 
-fn log_config(topic: &TopicConfig) -> LogConfig {
+fn log_config(topic: &TopicConfig, tail_bytes: usize) -> LogConfig {
     let compaction = topic.compact.then_some(CompactionRules {
         min_lag: topic.min_compaction_lag,
         max_lag: topic.max_compaction_lag,
@@ -457,6 +471,7 @@ fn log_config(topic: &TopicConfig) -> LogConfig {
         segment_ms,
         compaction,
         flush: topic.flush,
+        tail_bytes,
         max_message_bytes: topic.max_message_bytes,
         log_append_time: topic.log_append_time,
         delete: topic.delete,

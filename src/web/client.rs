@@ -49,6 +49,16 @@ struct Port {
     _on_message: Closure<dyn FnMut(MessageEvent)>,
 }
 
+/// However a connection ends (also with a client that nobody holds any more), the handler goes first: a port can be spoken
+/// to after it was closed.
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.port.set_onmessage(None);
+        let _ = self.port.post_message(&JsValue::NULL);
+        self.port.close();
+    }
+}
+
 impl<C: Client + 'static> Engine<C> {
     fn new(machine: C, connect: Function, tell: impl Fn(C::Event) + 'static) -> Rc<Self> {
         Rc::new_cyclic(|this| Engine {
@@ -99,12 +109,8 @@ impl<C: Client + 'static> Engine<C> {
                     }
                 }
                 ClientOutput::Net(NetOutput::Disconnect(conn)) => {
-                    if let Some(port) = self.ports.borrow_mut().remove(&conn) {
-                        // Before the handler goes: a port can be spoken to after it was closed.
-                        port.port.set_onmessage(None);
-                        let _ = port.port.post_message(&JsValue::NULL);
-                        port.port.close();
-                    }
+                    let closed = self.ports.borrow_mut().remove(&conn);
+                    drop(closed);
                 }
                 ClientOutput::Reply(id, result) => {
                     let caller = self.callers.borrow_mut().remove(&id);
@@ -131,10 +137,9 @@ impl<C: Client + 'static> Engine<C> {
                     engine.give(ClientInput::Bytes(conn, bytes));
                 }
                 Err(_) => {
-                    let known = engine.ports.borrow_mut().remove(&conn);
-                    if let Some(port) = known {
-                        port.port.set_onmessage(None);
-                        port.port.close();
+                    let closed = engine.ports.borrow_mut().remove(&conn);
+                    if closed.is_some() {
+                        drop(closed);
                         engine.give(ClientInput::Closed(conn));
                     }
                 }

@@ -33,6 +33,9 @@ use super::transport::{LinkFaults, PeerLink};
 /// Events gather this long before they go to the page: one message a frame.
 const EVENTS_EVERY_MS: u32 = 16;
 
+/// A page of wasm memory.
+const PAGE_BYTES: f64 = 65536.0;
+
 /// What the page says of the broker to start.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -369,6 +372,8 @@ impl Inner {
         if list.length() > 0 {
             let message = message("events");
             let _ = js_sys::Reflect::set(&message, &"events".into(), &list);
+            let memory = JsValue::from_f64(core::arch::wasm32::memory_size::<0>() as f64 * PAGE_BYTES);
+            let _ = js_sys::Reflect::set(&message, &"memoryBytes".into(), &memory);
             self.post(&message);
         }
     }

@@ -40,6 +40,8 @@ export class Cluster {
   #listeners = new Set()
   /** @type {Set<number>} Brokers that were ended without a word to anybody. */
   #silent = new Set()
+  /** @type {Map<number, number>} Each worker's wasm memory, in bytes. */
+  #memory = new Map()
   #closed = false
 
   /** @param {ReturnType<typeof checkOptions>} options */
@@ -147,7 +149,10 @@ export class Cluster {
           case 'failed': failed(data.reason); break
           case 'crashed': if (this.#workers.get(id) === worker) this.#crashed(id, data.reason); else failed(data.reason); break
           case 'stopped': this.#gone(id, 'stopped', false); break
-          case 'events': for (const event of data.events) this.#emit({ ...event, broker: id }); break
+          case 'events':
+            this.#memory.set(id, data.memoryBytes)
+            for (const event of data.events) this.#emit({ ...event, broker: id })
+            break
         }
       }
       worker.postMessage({ type: 'open', module: this.#module, config: this.#brokerConfig(id) })
@@ -216,7 +221,8 @@ export class Cluster {
 
   /** @returns {import('./model.js').Broker[]} */
   brokers () {
-    return [...this.model.brokers.values()].map((broker) => ({ ...broker }))
+    return [...this.model.brokers.values()].map((broker) =>
+      ({ ...broker, storageBytes: this.model.storageBytes(broker.id), memoryBytes: this.#memory.get(broker.id) ?? 0 }))
   }
 
   /** Ends a broker's worker at once: a crash. With `silent`, not even its connections are closed. */
@@ -309,6 +315,17 @@ export class Cluster {
   /** A kafkajs-shaped client of this cluster. */
   kafka (options = {}) {
     return new Kafka(this, options)
+  }
+
+  /** What the browser keeps for this origin, and how much it would: bytes. `persisted`: it will not clear it by itself. */
+  async storage () {
+    const { usage, quota } = await navigator.storage.estimate()
+    return { usage, quota, persisted: await navigator.storage.persisted() }
+  }
+
+  /** Asks the browser not to clear this origin's storage by itself; true when it agrees. It may ask the user. */
+  async persist () {
+    return navigator.storage.persist()
   }
 
   /** Stops the brokers in good order; the data stays. */

@@ -25,6 +25,10 @@ export interface Broker {
   quorumEpoch: number
   /** Why it crashed. */
   reason?: string
+  /** All logs on it, in bytes. */
+  storageBytes: number
+  /** Its worker's wasm memory, in bytes. It never shrinks. */
+  memoryBytes: number
 }
 
 export interface LinkFaults { cut?: boolean, delayMs?: number, lossRatio?: number }
@@ -48,6 +52,10 @@ export interface Cluster extends AsyncDisposable {
   socketFactory (): (options: { host: string, port: number, ssl: any, onConnect: () => void }) => any
   /** Installs globalThis.__kafkaConnect(host, port). */
   exposeConnect (): void
+  /** What the browser keeps for this origin, and how much it would, in bytes. `persisted`: it will not clear it by itself. */
+  storage (): Promise<{ usage: number, quota: number, persisted: boolean }>
+  /** Asks the browser not to clear this origin's storage by itself; true when it agrees. It may ask the user. */
+  persist (): Promise<boolean>
   close (): Promise<void>
   destroy (): Promise<void>
 }

@@ -59,6 +59,15 @@ export class ClusterModel {
     }
   }
 
+  /** The bytes of all logs on a broker, as it told them last. */
+  storageBytes (broker) {
+    let bytes = 0
+    for (const partitions of this.topics.values()) {
+      for (const partition of partitions) bytes += partition?.progress[broker]?.bytes ?? 0
+    }
+    return bytes
+  }
+
   #at (topic, partition) {
     if (!this.topics.has(topic)) this.topics.set(topic, [])
     const partitions = this.topics.get(topic)
