@@ -231,10 +231,7 @@ pub fn validate_stored(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     if size < bytes.len() {
         return Err(BatchError::TrailingBytes);
     }
-    let computed = crc32c::crc32c(bytes.get(CRC_STARTS..).unwrap_or_default());
-    if computed != header.crc {
-        return Err(BatchError::Crc { stored: header.crc, computed });
-    }
+    check_crc(bytes, &header)?;
     if header.compression().is_none() {
         return Err(BatchError::Inconsistent("the compression codec is unknown"));
     }
@@ -249,6 +246,12 @@ pub fn validate_stored(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
         return Err(BatchError::Inconsistent("a transactional batch without a producer id"));
     }
     Ok(header)
+}
+
+/// Checks the checksum of one whole batch, and nothing else: for a reader of what a broker has taken already.
+pub fn check_crc(bytes: &[u8], header: &BatchHeader) -> Result<(), BatchError> {
+    let computed = crc32c::crc32c(bytes.get(CRC_STARTS..).unwrap_or_default());
+    if computed == header.crc { Ok(()) } else { Err(BatchError::Crc { stored: header.crc, computed }) }
 }
 
 /// Sets the base offset of a whole batch.
@@ -274,6 +277,14 @@ pub fn set_log_append_time(batch: &mut [u8], timestamp: i64) {
 pub(super) fn set_compression(batch: &mut [u8], header: &BatchHeader, codec: Compression) {
     put(batch, 8, &((batch.len() - LENGTH_STARTS) as i32).to_be_bytes());
     put(batch, 21, &((header.attributes & !7) | codec.bits()).to_be_bytes());
+    renew_crc(batch);
+}
+
+/// Sets the idempotent producer's marks of a whole batch, and renews its checksum.
+pub fn set_producer(batch: &mut [u8], id: ProducerId, epoch: ProducerEpoch, base_sequence: i32) {
+    put(batch, 43, &id.0.to_be_bytes());
+    put(batch, 51, &epoch.0.to_be_bytes());
+    put(batch, 53, &base_sequence.to_be_bytes());
     renew_crc(batch);
 }
 

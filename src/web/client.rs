@@ -31,7 +31,7 @@ use super::clock;
 type Caller<C> = oneshot::Sender<Result<<C as Client>::Reply, ClientError>>;
 
 /// A client machine with its connections and its callers.
-struct Engine<C: Client> {
+pub(super) struct Engine<C: Client> {
     machine: RefCell<C>,
     /// `connect(host, port)`: gives a MessagePort of raw Kafka bytes.
     connect: Function,
@@ -50,7 +50,7 @@ struct Port {
 }
 
 impl<C: Client + 'static> Engine<C> {
-    fn new(machine: C, connect: Function, tell: impl Fn(C::Event) + 'static) -> Rc<Self> {
+    pub(super) fn new(machine: C, connect: Function, tell: impl Fn(C::Event) + 'static) -> Rc<Self> {
         Rc::new_cyclic(|this| Engine {
             machine: RefCell::new(machine),
             connect,
@@ -63,7 +63,7 @@ impl<C: Client + 'static> Engine<C> {
         })
     }
 
-    async fn call(self: Rc<Self>, call: C::Call) -> Result<C::Reply, JsValue> {
+    pub(super) async fn call(self: Rc<Self>, call: C::Call) -> Result<C::Reply, JsValue> {
         let id = CallId(self.next_call.get() + 1);
         self.next_call.set(id.0);
         let (sender, receiver) = oneshot::channel();
@@ -167,7 +167,7 @@ impl<C: Client + 'static> Engine<C> {
 /// What every client is told by JavaScript, checked there.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ClientConfig {
+pub(super) struct ClientConfig {
     client_id: String,
     /// `[host, port]` of each broker.
     brokers: Vec<(String, u16)>,
@@ -175,7 +175,7 @@ struct ClientConfig {
 }
 
 impl ClientConfig {
-    fn options(&self) -> ClientOptions {
+    pub(super) fn options(&self) -> ClientOptions {
         ClientOptions {
             client_id: self.client_id.clone(),
             bootstrap: self.brokers.clone(),
@@ -184,7 +184,7 @@ impl ClientConfig {
     }
 }
 
-fn ms(value: u32) -> Duration {
+pub(super) fn ms(value: u32) -> Duration {
     Duration::from_millis(value.into())
 }
 
@@ -604,7 +604,7 @@ fn error_object(error: &ClientError) -> JsValue {
     object.into()
 }
 
-fn set(object: &Object, name: &str, value: &JsValue) {
+pub(super) fn set(object: &Object, name: &str, value: &JsValue) {
     // A plain object takes any property.
     let _ = Reflect::set(object, &name.into(), value);
 }
