@@ -108,7 +108,7 @@ fn even(count: usize) -> Vec<Plan> {
         value_bytes: 700,
         epoch_step: i32::from(index % 7 == 6),
         timestamp: 1000 + index as i64,
-        gzip: index % 3 == 0,
+        gzip: index.is_multiple_of(3),
         gap: 0,
     };
     (0..count).map(plan).collect()

@@ -77,9 +77,12 @@ fn absolute(base: Offset, relative: [u8; 4]) -> Option<Offset> {
     base.0.checked_add(i64::from(relative)).filter(|_| relative >= 0).map(Offset)
 }
 
+/// An entry's bytes, and where in the file they are.
+type Placed<const N: usize> = (usize, [u8; N]);
+
 /// The entries of `N` bytes with their places. The zeros at the end are left out: a broker keeps the index of its newest
 /// segment at full length until it closes it.
-fn entries_of<const N: usize>(bytes: &[u8]) -> Result<Vec<(usize, [u8; N])>, (usize, Fault)> {
+fn entries_of<const N: usize>(bytes: &[u8]) -> Result<Vec<Placed<N>>, (usize, Fault)> {
     let (entries, rest) = bytes.as_chunks::<N>();
     if !rest.is_empty() {
         return Err((bytes.len() - rest.len(), Fault::EntryCut));

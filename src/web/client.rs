@@ -531,7 +531,7 @@ fn batch_object(batch: &FetchedBatch) -> JsValue {
         .map(|record| {
             let headers = Object::new();
             for (name, value) in &record.headers {
-                set(&headers, name, &bytes_or_null(value.as_ref()));
+                add_header(&headers, name, bytes_or_null(value.as_ref()));
             }
             let message = Object::new();
             set(&message, "key", &bytes_or_null(record.key.as_ref()));
@@ -548,6 +548,18 @@ fn batch_object(batch: &FetchedBatch) -> JsValue {
     set(&object, "highWatermark", &batch.high_watermark.to_string().into());
     set(&object, "messages", &messages);
     object.into()
+}
+
+/// As kafkajs has it: a name that comes again makes a list.
+fn add_header(headers: &Object, name: &str, value: JsValue) {
+    if !Object::has_own(headers, &name.into()) {
+        return set(headers, name, &value);
+    }
+    let known = Reflect::get(headers, &name.into()).unwrap_or_default();
+    match known.dyn_ref::<Array>() {
+        Some(list) => drop(list.push(&value)),
+        None => set(headers, name, &Array::of2(&known, &value)),
+    }
 }
 
 fn bytes_or_null(bytes: Option<&Bytes>) -> JsValue {
