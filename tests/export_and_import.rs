@@ -204,6 +204,30 @@ fn a_topic_comes_back_under_another_name_record_for_record() {
 }
 
 #[test]
+fn times_that_a_broker_set_stay_as_they_are() {
+    let mut rig = Rig::new(5);
+    let topic = NewTopic {
+        topic: "orders".to_owned(),
+        partitions: Some(1),
+        replication_factor: Some(3),
+        configs: vec![("message.timestamp.type".to_owned(), "LogAppendTime".to_owned())],
+    };
+    rig.ask(|rig| &rig.admin, AdminCall::CreateTopics { topics: vec![topic], validate_only: false }).unwrap();
+    rig.send("orders", 0, 3, 10, Compression::None);
+    let files = rig.export("orders", 1, u64::MAX);
+    let times = |files: &Files| -> Vec<i64> {
+        headers(files, 0)
+            .into_iter()
+            .flat_map(|(_, records)| records)
+            .map(|record| record.timestamp)
+            .collect()
+    };
+    assert!(times(&files).iter().all(|time| *time > 1_700_000_000_000), "{:?}", times(&files));
+    assert!(rig.import("copy", &files));
+    assert_eq!(times(&rig.export("copy", 1, u64::MAX)), times(&files));
+}
+
+#[test]
 fn epochs_are_the_brokers_own_after_a_change_of_leaders() {
     let mut rig = Rig::new(2);
     rig.create("orders", 1);
@@ -245,39 +269,39 @@ fn an_export_that_begins_above_zero_is_renumbered_and_says_so() {
     assert_eq!(values(&again).len(), 8);
 }
 
+/// A world in which an import is under way.
+fn importing(seed: u64) -> (Rig, Files) {
+    let mut rig = Rig::new(seed);
+    rig.create("orders", 1);
+    for _ in 0..60 {
+        rig.send("orders", 0, 2, 100, Compression::None);
+    }
+    let files = rig.export("orders", 1, u64::MAX);
+    rig.create("copy", 1);
+    let batches = files["orders-0/00000000000000000000.log"].clone();
+    let call = CopierCall::Append { topic: TopicName::from("copy"), partition: 0, batches };
+    rig.copier.call(&mut rig.bench.world, call);
+    (rig, files)
+}
+
 #[test]
 fn an_import_through_crashes_of_leaders_writes_every_batch_once_and_in_order() {
-    for seed in 10..25 {
-        let mut rig = Rig::new(seed);
-        rig.create("orders", 1);
-        for _ in 0..60 {
-            rig.send("orders", 0, 2, 100, Compression::None);
-        }
-        let files = rig.export("orders", 1, u64::MAX);
-        rig.create("copy", 1);
-        let batches = files["orders-0/00000000000000000000.log"].clone();
-        let call = CopierCall::Append { topic: TopicName::from("copy"), partition: 0, batches };
-        rig.copier.call(&mut rig.bench.world, call);
-        let mut crashed = Vec::new();
-        // The controller stays, and one follower with it.
-        let controller = rig.bench.world.broker(BrokerId(1)).and_then(|b| b.quorum().leader()).unwrap();
-        for round in 0..2000 {
-            if !rig.copier.look().replies.is_empty() {
-                break;
-            }
-            if round == 3 + seed as usize % 9 {
-                let leader = rig.bench.leader("copy", 0);
-                let victim = if leader == controller {
-                    rig.bench.world.ids().into_iter().find(|id| *id != controller).unwrap()
-                } else {
-                    leader
-                };
-                rig.bench.world.crash(victim);
-                crashed.push(victim);
-            }
-            rig.clients.run_for(&mut rig.bench.world, ms(10));
-        }
-        assert_eq!(crashed.len(), 1, "seed {seed}: over before the crash");
+    let answered = |rig: &mut Rig, limit| {
+        let copier = Rc::clone(&rig.copier);
+        rig.clients.run_until(&mut rig.bench.world, limit, |_| !copier.look().replies.is_empty())
+    };
+    for seed in 10..60 {
+        // How long it takes without a crash, and so when there is something to interrupt.
+        let (mut rig, _) = importing(seed);
+        let begun = rig.bench.world.now();
+        assert!(answered(&mut rig, ms(10_000)), "seed {seed}: no answer");
+        let whole = rig.bench.world.now().since(begun).as_millis() as u64;
+        let (mut rig, files) = importing(seed);
+        rig.clients.run_for(&mut rig.bench.world, ms(whole * (2 + seed % 18) / 20));
+        assert!(rig.copier.look().replies.is_empty(), "seed {seed}: over before the crash");
+        let leader = rig.bench.leader("copy", 0);
+        rig.bench.world.crash(leader);
+        assert!(answered(&mut rig, ms(30_000)), "seed {seed}: no answer");
         let replies = rig.copier.take_replies();
         assert_eq!(replies.len(), 1, "seed {seed}: no answer");
         let kept = CopierReply::Appended { offsets_kept: true };

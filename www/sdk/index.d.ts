@@ -50,7 +50,8 @@ export interface Cluster extends AsyncDisposable {
   exposeConnect (): void
   /**
    * The committed records of a topic as Kafka's own files: batches, offsets and leader epochs exactly as the leaders have
-   * them, from the log start to the high watermark at the time of the call.
+   * them, from the log start to the high watermark at the time of the call. Batches stay whole: where records were deleted up
+   * to an offset within a batch, that batch comes with them.
    * Rejects with KafkaJSProtocolError (UNKNOWN_TOPIC_OR_PARTITION; OFFSET_OUT_OF_RANGE when retention deletes what is being
    * read), KafkaJSConnectionError or KafkaJSRequestTimeoutError after `timeout` ms without progress, or the signal's reason.
    */
