@@ -228,6 +228,38 @@ fn times_that_a_broker_set_stay_as_they_are() {
 }
 
 #[test]
+fn a_compacted_topic_comes_back_with_every_record_that_was_left() {
+    let mut rig = Rig::new(6);
+    let configs =
+        [("cleanup.policy", "compact"), ("segment.bytes", "2000"), ("min.cleanable.dirty.ratio", "0.1")];
+    let topic = NewTopic {
+        topic: "orders".to_owned(),
+        partitions: Some(1),
+        replication_factor: Some(3),
+        configs: configs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+    };
+    rig.ask(|rig| &rig.admin, AdminCall::CreateTopics { topics: vec![topic], validate_only: false }).unwrap();
+    // Keys 0 to 6, again and again in batches of different sizes: of most only the end is left.
+    for round in 0..60 {
+        let compression = if round % 2 == 0 { Compression::Gzip } else { Compression::None };
+        rig.send("orders", 0, 7 - round % 7, 100, compression);
+    }
+    rig.clients.run_for(&mut rig.bench.world, ms(30_000));
+    let files = rig.export("orders", 1, u64::MAX);
+    assert!(files.contains_key("orders-0/00000000000000000000.log"), "{:?}", files.keys());
+    let left = headers(&files, 0);
+    let with_gaps = left.iter().filter(|(header, _)| header.record_count <= header.last_offset_delta).count();
+    assert!(with_gaps > 1, "nothing was compacted");
+    assert!(!rig.import("copy", &files));
+    let again = headers(&rig.export("copy", 1, u64::MAX), 0);
+    let plain = |all: &[(BatchHeader, Vec<Record>)]| -> Vec<_> {
+        let records = all.iter().flat_map(|(_, records)| records.clone());
+        records.map(|record| Record { offset: Offset::ZERO, ..record }).collect()
+    };
+    assert_eq!(plain(&again), plain(&left));
+}
+
+#[test]
 fn epochs_are_the_brokers_own_after_a_change_of_leaders() {
     let mut rig = Rig::new(2);
     rig.create("orders", 1);

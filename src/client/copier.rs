@@ -3,13 +3,17 @@
 //! A read is one `Fetch` of one partition (after a `ListOffsets`, when it begins at the log start). An append sends
 //! batches one after the other, up to five in flight, under a producer id of the copier's own: the numbers a batch had
 //! belong to a producer that is not here, and without any, a retry after a lost answer would write a batch twice.
-//! After a failure nothing more is sent until all that was in flight is answered; then what has no ack goes again, in order.
+//! What compaction left, and no leader takes, goes as a new batch of the same records. After a failure nothing more is sent
+//! until all that was in flight is answered; then what has no ack goes again, in order.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::protocol::batch::{batches, sequence_after, set_base_offset, set_leader_epoch, set_producer};
+use crate::files::{is_producible, rewrite};
+use crate::protocol::batch::{
+    BatchError, BatchHeader, batches, sequence_after, set_base_offset, set_leader_epoch, set_producer,
+};
 use crate::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use crate::protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -348,21 +352,30 @@ impl Copier {
         while append.sent.len() < IN_FLIGHT_MAX {
             let rest = append.batches.get(append.taken..).unwrap_or_default();
             let Some(found) = batches(rest).next() else { break };
-            let Ok((header, range)) = found else {
-                // Who gives batches has read them: it is the call that is wrong.
-                let error = ClientError::new(FailureKind::Invalid, "batches: must be whole record batches");
-                task.deadline = now;
-                task.last_error = Some(error);
-                return;
+            let (header, range) = match found {
+                Ok(found) => found,
+                Err(error) => return task.refuse(now, &error),
             };
+            append.taken += range.end;
+            let mut batch = append.batches.slice(append.taken - range.len()..append.taken);
+            if !is_producible(&header) {
+                match rewrite(&batch) {
+                    Ok(Some(rewritten)) => {
+                        batch = rewritten.bytes;
+                        append.offsets_kept &= rewritten.offsets_kept;
+                    }
+                    Ok(None) => continue,
+                    Err(error) => return task.refuse(now, &error),
+                }
+            }
+            let records = BatchHeader::parse(&batch).map_or(0, |header| header.record_count);
             let sequence = self.sequences.entry(place.clone()).or_default();
-            let mut copy = BytesMut::from(rest.get(range.clone()).unwrap_or_default());
+            let mut copy = BytesMut::from(batch.as_ref());
             // As any producer's: the leader gives the offset and its epoch.
             set_base_offset(&mut copy, Offset::ZERO);
             set_leader_epoch(&mut copy, LeaderEpoch(-1));
             set_producer(&mut copy, id, epoch, *sequence);
-            *sequence = sequence_after(*sequence, header.last_offset_delta.saturating_add(1));
-            append.taken += range.end;
+            *sequence = sequence_after(*sequence, records);
             let bytes = copy.freeze();
             append.sent.push_back(Sent { bytes, base: header.base_offset, tag: None, acked: false });
         }
@@ -448,6 +461,12 @@ enum Progress {
 }
 
 impl Task {
+    /// Who gives batches has read them: it is the call that is wrong.
+    fn refuse(&mut self, now: Instant, error: &BatchError) {
+        self.deadline = now;
+        self.last_error = Some(ClientError::new(FailureKind::Invalid, format!("batches: {error}")));
+    }
+
     fn take_result(&mut self, tag: Tag, result: Result<Response, NetError>) -> Result<Progress, ClientError> {
         let partition = self.partition;
         match &mut self.work {

@@ -17,12 +17,14 @@ mod checkpoint;
 mod fault;
 mod index;
 mod path;
+mod producible;
 mod reader;
 mod writer;
 
 pub use checkpoint::EpochStart;
 pub use fault::{Fault, FileError};
 pub use path::{FileKind, FilePath};
+pub use producible::{Rewritten, is_producible, rewrite};
 pub use reader::{PartitionFacts, TopicFacts, TopicReader};
 pub use writer::{PartitionWriter, Piece};
 

@@ -13,6 +13,7 @@ use super::checkpoint::{self, EpochStart};
 use super::fault::{Fault, FileError};
 use super::index::{OffsetEntry, TimeEntry, parse_offsets, parse_times};
 use super::path::{FileKind, FilePath};
+use super::producible::{is_producible, rewrite};
 
 /// What the files hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +144,10 @@ fn read_log(base: Offset, bytes: &Bytes) -> Result<Vec<BatchPlace>, (usize, Faul
         if header.is_control() || header.is_transactional() {
             return Err((at, Fault::Transactional));
         }
-        check_records(&rest.slice(..size)).map_err(|error| (at, Fault::Batch(error)))?;
+        let batch = rest.slice(..size);
+        let checked =
+            if is_producible(&header) { check_records(&batch).map(drop) } else { rewrite(&batch).map(drop) };
+        checked.map_err(|error| (at, Fault::Batch(error)))?;
         let expected = places.last().map_or(base, |before| before.last.plus(1));
         // An end beyond the last offset there is would not come after anything.
         let out_of_order = header.base_offset < expected || header.last_offset().0 == i64::MAX;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::protocol::batch::{BatchError, BatchHeader, batches, check_crc};
+use crate::protocol::batch::{BatchError, BatchHeader, batches, validate_stored};
 use crate::types::{LeaderEpoch, Offset, PartitionIndex, TopicName};
 
 use super::INDEX_INTERVAL_BYTES;
@@ -27,6 +27,7 @@ pub struct PartitionWriter {
     segment_bytes: u64,
     /// Batches that end at or below this offset are written, or were never asked for.
     next: Offset,
+    begun: bool,
     segment: Option<Segment>,
     epochs: Vec<EpochStart>,
 }
@@ -51,7 +52,8 @@ impl PartitionWriter {
         start: Offset,
         segment_bytes: u64,
     ) -> PartitionWriter {
-        PartitionWriter { topic, partition, segment_bytes, next: start, segment: None, epochs: Vec::new() }
+        let epochs = Vec::new();
+        PartitionWriter { topic, partition, segment_bytes, next: start, begun: false, segment: None, epochs }
     }
 
     /// From where to fetch on.
@@ -76,7 +78,7 @@ impl PartitionWriter {
             if header.next_offset() <= self.next {
                 continue;
             }
-            check_crc(fetched.get(range.clone()).unwrap_or_default(), &header)?;
+            validate_stored(fetched.get(range.clone()).unwrap_or_default())?;
             let rolls = self.segment.as_ref().is_some_and(|segment| !self.has_room(segment, &header));
             if rolls || run.end != range.start {
                 pieces.extend(self.piece(fetched, run));
@@ -126,7 +128,11 @@ impl PartitionWriter {
         if epoch >= LeaderEpoch(0) && self.epochs.last().is_none_or(|last| last.epoch < epoch) {
             self.epochs.push(EpochStart { epoch, start: base });
         }
-        self.segment.get_or_insert_with(|| Segment::new(base)).note(header);
+        // The first file is named by the log's start, also where compaction took what was there.
+        let far = base.0 - self.next.0 > i64::from(i32::MAX / 2);
+        let name = if self.begun || far { base } else { base.min(self.next) };
+        self.begun = true;
+        self.segment.get_or_insert_with(|| Segment::new(name)).note(header);
         self.next = header.next_offset();
     }
 

@@ -231,7 +231,10 @@ pub fn validate_stored(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     if size < bytes.len() {
         return Err(BatchError::TrailingBytes);
     }
-    check_crc(bytes, &header)?;
+    let computed = crc32c::crc32c(bytes.get(CRC_STARTS..).unwrap_or_default());
+    if computed != header.crc {
+        return Err(BatchError::Crc { stored: header.crc, computed });
+    }
     if header.compression().is_none() {
         return Err(BatchError::Inconsistent("the compression codec is unknown"));
     }
@@ -246,12 +249,6 @@ pub fn validate_stored(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
         return Err(BatchError::Inconsistent("a transactional batch without a producer id"));
     }
     Ok(header)
-}
-
-/// Checks the checksum of one whole batch, and nothing else: for a reader of what a broker has taken already.
-pub fn check_crc(bytes: &[u8], header: &BatchHeader) -> Result<(), BatchError> {
-    let computed = crc32c::crc32c(bytes.get(CRC_STARTS..).unwrap_or_default());
-    if computed == header.crc { Ok(()) } else { Err(BatchError::Crc { stored: header.crc, computed }) }
 }
 
 /// Sets the base offset of a whole batch.

@@ -60,7 +60,8 @@ export interface Cluster extends AsyncDisposable {
    * Makes a new topic of such files, from here or from a Kafka broker's `log.dirs`. They are all checked before anything is
    * created: TabmqFileError names the file and the byte of what is cut, changed, mixed up, foreign, or of a transaction.
    * Keys, values, headers, timestamps and compression stay. The brokers give new offsets: the same ones when a partition's
-   * files begin at 0 without gaps (`offsetsKept` says whether it was so). Leader epochs and producer ids are new.
+   * files begin at 0 without gaps (compaction makes gaps); `offsetsKept` says whether they are. Leader epochs and producer
+   * ids are new.
    * Rejects with KafkaJSProtocolError (TOPIC_ALREADY_EXISTS, and others of Kafka's) or as exportTopic does; a topic that was
    * begun is deleted again then.
    */
