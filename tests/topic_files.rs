@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
-use tabmq::files::{Fault, FileError, PartitionWriter, TopicFacts, TopicReader};
+use tabmq::files::{Fault, FileError, PartitionWriter, TopicFacts, TopicReader, is_producible, rewrite};
 use tabmq::protocol::batch::{
     BatchError, BatchHeader, Compression, batches, set_base_offset, set_leader_epoch,
 };
-use tabmq::protocol::records::{BatchBuilder, BatchOptions, decode_records};
+use tabmq::protocol::compacted::{Compacted, Tombstones, compact_batch};
+use tabmq::protocol::records::{BatchBuilder, BatchOptions, Record, check_records, decode_records};
 use tabmq::types::{LeaderEpoch, Offset, PartitionIndex, TopicName};
 
 type Files = BTreeMap<String, Bytes>;
@@ -209,6 +210,46 @@ proptest! {
         prop_assert_eq!((error.file, error.at), (path, *batch as u64));
         let is_cut = matches!(error.fault, Fault::BatchCut { .. });
         prop_assert!(is_cut, "{}", error.fault);
+    }
+
+    #[test]
+    fn what_compaction_left_reads_back_and_can_be_produced(
+        plans in prop::collection::vec(plan(), 1..8),
+        kept in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        let tombstones = Tombstones { now: 0, retention_ms: 1000, below: Offset(i64::MAX) };
+        let mut stays = kept.iter().copied().cycle();
+        let left: Vec<Bytes> = log(0, &plans)
+            .into_iter()
+            .filter_map(|batch| match compact_batch(&batch, tombstones, true, |_| stays.next().unwrap()).unwrap() {
+                Compacted::Unchanged => Some(batch),
+                Compacted::Gone => None,
+                Compacted::Rewritten(bytes) => Some(bytes),
+            })
+            .collect();
+        let files = written(0, 0, &left, u64::MAX, usize::MAX);
+        let facts = read(&files).unwrap();
+        prop_assert_eq!(facts.partitions[0].start, Offset(0));
+        prop_assert_eq!(total(&files, &facts, 0), left.concat());
+        for batch in &left {
+            let records = decode_records(batch).unwrap();
+            if is_producible(&BatchHeader::parse(batch).unwrap()) {
+                check_records(batch).unwrap();
+                continue;
+            }
+            let Some(rewritten) = rewrite(batch).unwrap() else {
+                prop_assert!(records.is_empty());
+                continue;
+            };
+            check_records(&rewritten.bytes).unwrap();
+            let base = BatchHeader::parse(batch).unwrap().base_offset;
+            let again = decode_records(&rewritten.bytes).unwrap();
+            let at = |record: &Record| Record { offset: base.plus(record.offset.0), ..record.clone() };
+            let same_offsets = again.iter().map(at).eq(records.iter().cloned());
+            prop_assert_eq!(rewritten.offsets_kept, same_offsets);
+            let plain = |record: &Record| Record { offset: Offset::ZERO, ..record.clone() };
+            prop_assert!(again.iter().map(plain).eq(records.iter().map(plain)));
+        }
     }
 
     #[test]

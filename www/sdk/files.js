@@ -63,6 +63,8 @@ export async function importTopic (cluster, topic, files, given) {
         replicationFactor,
         configEntries: [...configs].map(([name, value]) => ({ name, value }))
       }],
+      // The copier waits for leaders; a failure from here on deletes the topic again.
+      waitForLeaders: false,
       signal
     })
     const of = sum(facts.partitions.flatMap(({ logs }) => logs.map((path) => files[path].length)))
