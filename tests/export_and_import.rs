@@ -10,12 +10,12 @@ use support::Bench;
 use tabmq::client::*;
 use tabmq::files::{PartitionWriter, TopicReader};
 use tabmq::protocol::ErrorCode;
-use tabmq::protocol::batch::{BatchHeader, Compression, batches};
+use tabmq::protocol::batch::{BatchHeader, batches};
 use tabmq::protocol::records::{Record, decode_records};
 use tabmq::sim::clients::{Clients, Handle};
 use tabmq::sim::{Latencies, World};
 use tabmq::time::Duration;
-use tabmq::types::{BrokerId, Offset, PartitionIndex, TopicName};
+use tabmq::types::{BrokerId, Compression, Offset, PartitionIndex, TopicName};
 
 type Files = BTreeMap<String, Bytes>;
 

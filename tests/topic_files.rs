@@ -7,35 +7,40 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use tabmq::files::{Fault, FileError, PartitionWriter, TopicFacts, TopicReader, is_producible, rewrite};
-use tabmq::protocol::batch::{
-    BatchError, BatchHeader, Compression, batches, set_base_offset, set_leader_epoch,
-};
+use tabmq::protocol::batch::{BatchError, BatchHeader, batches, set_base_offset, set_leader_epoch};
 use tabmq::protocol::compacted::{Compacted, Tombstones, compact_batch};
 use tabmq::protocol::records::{BatchBuilder, BatchOptions, Record, check_records, decode_records};
-use tabmq::types::{LeaderEpoch, Offset, PartitionIndex, TopicName};
+use tabmq::types::{Compression, LeaderEpoch, Offset, PartitionIndex, TopicName};
 
 type Files = BTreeMap<String, Bytes>;
 
-/// A batch as a leader stored it: so many records, its epoch and time, and whether it is gzipped.
+/// A batch as a leader stored it: so many records, its epoch and time, and its codec.
 #[derive(Debug, Clone)]
 struct Plan {
     records: usize,
     value_bytes: usize,
     epoch_step: i32,
     timestamp: i64,
-    gzip: bool,
+    compression: Compression,
     gap: i64,
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
     let gap = prop_oneof![9 => Just(0i64), 1 => 1i64..50];
-    (1usize..5, 0usize..3000, prop_oneof![8 => Just(0), 2 => 1i32..4], -1i64..100_000, any::<bool>(), gap)
-        .prop_map(|(records, value_bytes, epoch_step, timestamp, gzip, gap)| Plan {
+    (
+        1usize..5,
+        0usize..3000,
+        prop_oneof![8 => Just(0), 2 => 1i32..4],
+        -1i64..100_000,
+        (0i16..5).prop_map(|bits| Compression::from_bits(bits).unwrap()),
+        gap,
+    )
+        .prop_map(|(records, value_bytes, epoch_step, timestamp, compression, gap)| Plan {
             records,
             value_bytes,
             epoch_step,
             timestamp,
-            gzip,
+            compression,
             gap,
         })
 }
@@ -44,7 +49,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 fn log(start: i64, plans: &[Plan]) -> Vec<Bytes> {
     let (mut next, mut epoch) = (start, 0);
     let each = plans.iter().map(|plan| {
-        let compression = if plan.gzip { Compression::Gzip } else { Compression::None };
+        let compression = plan.compression;
         let mut builder = BatchBuilder::new(BatchOptions { compression, ..BatchOptions::default() });
         for index in 0..plan.records {
             // Not the same byte again and again: gzip would leave nothing.
@@ -109,7 +114,7 @@ fn even(count: usize) -> Vec<Plan> {
         value_bytes: 700,
         epoch_step: i32::from(index % 7 == 6),
         timestamp: 1000 + index as i64,
-        gzip: index.is_multiple_of(3),
+        compression: if index.is_multiple_of(3) { Compression::Gzip } else { Compression::None },
         gap: 0,
     };
     (0..count).map(plan).collect()
