@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! types, time, rng, event, config <- protocol <- log <- effects <- replica, quorum <- controller, coordinator <- broker <- sim <- web
-//!                                            \- client
+//!                                            \- files <- client
 //! ```
 
 pub mod broker;
@@ -14,6 +14,7 @@ pub mod controller;
 pub mod coordinator;
 pub mod effects;
 pub mod event;
+pub mod files;
 pub mod log;
 pub mod protocol;
 pub mod quorum;

@@ -1,4 +1,4 @@
-//! The client: producer, consumer and admin, each a plain state machine over `Net`. Knows nothing of brokers but the
+//! The client: producer, consumer, admin and copier, each a plain state machine over `Net`. Knows nothing of brokers but the
 //! protocol, so it works against real ones as well.
 //!
 //! Each machine takes a `ClientInput` and gives `ClientOutput`s until `Wait`, as a broker does. Every call has a deadline
@@ -7,6 +7,7 @@
 mod admin;
 mod assignor;
 mod consumer;
+mod copier;
 mod fetcher;
 mod membership;
 mod net;
@@ -23,6 +24,7 @@ use crate::time::{Duration, Instant};
 pub use admin::{Admin, AdminCall, AdminReply, ConfigChange, NewTopic};
 pub use assignor::Assignor;
 pub use consumer::{Consumer, ConsumerCall, ConsumerEvent, ConsumerOptions, ConsumerReply, FetchedBatch};
+pub use copier::{Copier, CopierCall, CopierReply, ReadBatches};
 pub use net::{ConnId, NetError, NetOutput};
 pub use partitioner::{Partitioner, murmur2};
 pub use producer::{Producer, ProducerCall, ProducerOptions, ProducerRecord, ProducerReply, SendResult};

@@ -277,6 +277,14 @@ pub(super) fn set_compression(batch: &mut [u8], header: &BatchHeader, codec: Com
     renew_crc(batch);
 }
 
+/// Sets the idempotent producer's marks of a whole batch, and renews its checksum.
+pub fn set_producer(batch: &mut [u8], id: ProducerId, epoch: ProducerEpoch, base_sequence: i32) {
+    put(batch, 43, &id.0.to_be_bytes());
+    put(batch, 51, &epoch.0.to_be_bytes());
+    put(batch, 53, &base_sequence.to_be_bytes());
+    renew_crc(batch);
+}
+
 /// Computes and sets the checksum of a whole batch.
 pub(super) fn renew_crc(batch: &mut [u8]) {
     let crc = crc32c::crc32c(batch.get(CRC_STARTS..).unwrap_or_default());

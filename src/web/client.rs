@@ -31,7 +31,7 @@ use super::clock;
 type Caller<C> = oneshot::Sender<Result<<C as Client>::Reply, ClientError>>;
 
 /// A client machine with its connections and its callers.
-struct Engine<C: Client> {
+pub(super) struct Engine<C: Client> {
     machine: RefCell<C>,
     /// `connect(host, port)`: gives a MessagePort of raw Kafka bytes.
     connect: Function,
@@ -60,7 +60,7 @@ impl Drop for Port {
 }
 
 impl<C: Client + 'static> Engine<C> {
-    fn new(machine: C, connect: Function, tell: impl Fn(C::Event) + 'static) -> Rc<Self> {
+    pub(super) fn new(machine: C, connect: Function, tell: impl Fn(C::Event) + 'static) -> Rc<Self> {
         Rc::new_cyclic(|this| Engine {
             machine: RefCell::new(machine),
             connect,
@@ -73,7 +73,7 @@ impl<C: Client + 'static> Engine<C> {
         })
     }
 
-    async fn call(self: Rc<Self>, call: C::Call) -> Result<C::Reply, JsValue> {
+    pub(super) async fn call(self: Rc<Self>, call: C::Call) -> Result<C::Reply, JsValue> {
         let id = CallId(self.next_call.get() + 1);
         self.next_call.set(id.0);
         let (sender, receiver) = oneshot::channel();
@@ -172,7 +172,7 @@ impl<C: Client + 'static> Engine<C> {
 /// What every client is told by JavaScript, checked there.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ClientConfig {
+pub(super) struct ClientConfig {
     client_id: String,
     /// `[host, port]` of each broker.
     brokers: Vec<(String, u16)>,
@@ -180,7 +180,7 @@ struct ClientConfig {
 }
 
 impl ClientConfig {
-    fn options(&self) -> ClientOptions {
+    pub(super) fn options(&self) -> ClientOptions {
         ClientOptions {
             client_id: self.client_id.clone(),
             bootstrap: self.brokers.clone(),
@@ -189,7 +189,7 @@ impl ClientConfig {
     }
 }
 
-fn ms(value: u32) -> Duration {
+pub(super) fn ms(value: u32) -> Duration {
     Duration::from_millis(value.into())
 }
 
@@ -536,7 +536,7 @@ fn batch_object(batch: &FetchedBatch) -> JsValue {
         .map(|record| {
             let headers = Object::new();
             for (name, value) in &record.headers {
-                set(&headers, name, &bytes_or_null(value.as_ref()));
+                add_header(&headers, name, bytes_or_null(value.as_ref()));
             }
             let message = Object::new();
             set(&message, "key", &bytes_or_null(record.key.as_ref()));
@@ -553,6 +553,18 @@ fn batch_object(batch: &FetchedBatch) -> JsValue {
     set(&object, "highWatermark", &batch.high_watermark.to_string().into());
     set(&object, "messages", &messages);
     object.into()
+}
+
+/// As kafkajs has it: a name that comes again makes a list.
+fn add_header(headers: &Object, name: &str, value: JsValue) {
+    if !Object::has_own(headers, &name.into()) {
+        return set(headers, name, &value);
+    }
+    let known = Reflect::get(headers, &name.into()).unwrap_or_default();
+    match known.dyn_ref::<Array>() {
+        Some(list) => drop(list.push(&value)),
+        None => set(headers, name, &Array::of2(&known, &value)),
+    }
 }
 
 fn bytes_or_null(bytes: Option<&Bytes>) -> JsValue {
@@ -609,7 +621,7 @@ fn error_object(error: &ClientError) -> JsValue {
     object.into()
 }
 
-fn set(object: &Object, name: &str, value: &JsValue) {
+pub(super) fn set(object: &Object, name: &str, value: &JsValue) {
     // A plain object takes any property.
     let _ = Reflect::set(object, &name.into(), value);
 }

@@ -6,8 +6,10 @@ mod client;
 mod clock;
 mod host;
 pub mod storage;
+mod topic_files;
 mod transport;
 mod writer;
 
 pub use client::{AdminHost, ConsumerHost, ProducerHost};
 pub use host::BrokerHost;
+pub use topic_files::{CopierHost, FilesReader, PartitionExport};

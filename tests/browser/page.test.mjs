@@ -111,6 +111,53 @@ test('files are read with a key column of choice, and a broken one is named with
   assert.match(await page.textContent('[data-consumer=A] .records'), /Köln {2}{"name":"bob","town":"Köln"}/)
 })
 
+test('a topic is saved as a .zip and comes back when that is dropped on the page; a broken one is refused', { timeout: 180_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await browser.open(site.url)
+  await ready(page)
+  await page.setInputFiles('input[type=file]', { name: 'people.csv', mimeType: 'text/plain', buffer: Buffer.from('name,town\nann,Bonn\nbob,Köln\n') })
+  await page.click('button:text-is("Produce")')
+  await page.waitForSelector('[data-note=file].good')
+  const saving = page.waitForEvent('download')
+  await page.click('#topics button:has-text("Export")')
+  const download = await saving
+  assert.equal(download.suggestedFilename(), 'people.zip')
+  const zip = await readFile(await download.path())
+  await until('the page says what it saved', async () => /Exported people: people\.zip, [\d.]+ kB\./.test(await page.textContent('[data-note=table]')))
+
+  /** @param {string} name @param {Buffer} bytes */
+  const drop = async (name, bytes) => {
+    const data = await page.evaluateHandle(([name, bytes]) => {
+      const transfer = new DataTransfer()
+      transfer.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name))
+      return transfer
+    }, [name, bytes.toString('base64')])
+    await page.dispatchEvent('.drop', 'drop', { dataTransfer: data })
+  }
+  const note = () => page.textContent('[data-note=file]')
+  await drop('people.zip', zip.subarray(0, zip.length - 30))
+  await until('a cut .zip is refused', async () => new RegExp(`people\\.zip, byte ${zip.length - 30}: not a \\.zip, or cut short`).test(await note()))
+  // One bit of a record's value, within the .zip.
+  const broken = Buffer.from(zip)
+  broken[zip.indexOf('Bonn')] ^= 1
+  await drop('people.zip', broken)
+  await page.fill('[name=import-topic]', 'broken')
+  await page.click('button:has-text("Import")')
+  await until('a changed record is refused', async () => /Not imported\. people-\d\/0{20}\.log, byte 0: the checksum is/.test(await note()))
+
+  await drop('people.zip', zip)
+  await until('the files are counted', async () => /people\.zip: 24 files of a topic\./.test(await note()))
+  await page.click('button:has-text("Import")')
+  await until('a name that is taken is refused', async () => /Not imported\. TOPIC_ALREADY_EXISTS/.test(await note()))
+  await page.fill('[name=import-topic]', 'again')
+  await page.click('button:has-text("Import")')
+  await page.waitForSelector('[data-note=file].good')
+  assert.match(await note(), /Imported again: 2 records in 6 partitions; their offsets are the same\./)
+  assert.equal(await page.locator('select[name=selected-topic]').inputValue(), 'again')
+  assert.deepEqual(await page.locator('select[name=selected-topic] option').allTextContents().then((all) => all.filter((name) => !name.startsWith('__'))), ['again', 'people'])
+})
+
 test('no accessibility violation, light, dark and narrow', { timeout: 120_000 }, async (t) => {
   const site = await startSite(t)
   const browser = await openChromium(t)

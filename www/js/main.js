@@ -31,8 +31,8 @@ try {
   await admin.connect()
   store.show(brokersView(at('broker-cards')))
   store.show(topicFormView(at('topic-form'), admin))
-  store.show(topicTableView(at('topic-table'), admin))
-  store.show(produceView(at('produce-view'), kafka, admin))
+  store.show(topicTableView(at('topic-table'), admin, cluster))
+  store.show(produceView(at('produce-view'), kafka, admin, cluster))
   store.show(consumeView(at('consume-view'), kafka))
   store.show(timelineView(at('timeline-view')))
   globalThis.tabmq = { cluster, kafka, admin, store }

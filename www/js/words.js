@@ -39,6 +39,12 @@ export function inWords (event) {
   }
 }
 
+/** @param {number} bytes */
+export function bytesInWords (bytes) {
+  const [size, unit] = bytes < 1000 ? [bytes, 'bytes'] : bytes < 1e6 ? [bytes / 1e3, 'kB'] : [bytes / 1e6, 'MB']
+  return `${size.toLocaleString('en', { maximumFractionDigits: size < 10 ? 1 : 0 })} ${unit}`
+}
+
 /** An error as a person reads it. @param {any} error */
 export function explain (error) {
   return error?.type ? `${error.type}: ${error.message}` : error?.message ?? String(error)

@@ -4,6 +4,7 @@ import init, { deleteDatabase, readCatalog, writeCatalog } from './tabmq.js'
 import { KafkaJSConnectionError, KafkaJSNonRetriableError, TabmqClusterInUseError, TabmqOptionError, TabmqStartError } from './errors.js'
 import { ClusterModel } from './model.js'
 import { checkOptions } from './options.js'
+import { exportTopic, importTopic } from './files.js'
 import { Kafka } from './kafka.js'
 import { PortSocket } from './socket.js'
 
@@ -326,6 +327,16 @@ export class Cluster {
   /** Asks the browser not to clear this origin's storage by itself; true when it agrees. It may ask the user. */
   async persist () {
     return navigator.storage.persist()
+  }
+
+  /** A topic as Kafka's own files, by path. */
+  async exportTopic (topic, options = {}) {
+    return exportTopic(this, topic, options)
+  }
+
+  /** A new topic of Kafka's own files. */
+  async importTopic (topic, files, options = {}) {
+    return importTopic(this, topic, files, options)
   }
 
   /** Stops the brokers in good order; the data stays. */

@@ -49,5 +49,15 @@ export class TabmqClusterInUseError extends KafkaJSNonRetriableError {
   }
 }
 
+/** A file given to `importTopic` is cut, changed, mixed up or not Kafka's: `file` from `byte` on. Nothing was created. */
+export class TabmqFileError extends KafkaJSNonRetriableError {
+  /** @param {{ file: string, at: number, message: string }} error */
+  constructor ({ file, at, message }) {
+    super(message)
+    this.file = file
+    this.byte = at
+  }
+}
+
 /** A broker's worker could not start, or the cluster was not ready in time; `message` says why. */
 export class TabmqStartError extends KafkaJSNonRetriableError {}

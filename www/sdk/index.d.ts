@@ -56,8 +56,53 @@ export interface Cluster extends AsyncDisposable {
   storage (): Promise<{ usage: number, quota: number, persisted: boolean }>
   /** Asks the browser not to clear this origin's storage by itself; true when it agrees. It may ask the user. */
   persist (): Promise<boolean>
+  /**
+   * The committed records of a topic as Kafka's own files: batches, offsets and leader epochs exactly as the leaders have
+   * them, from the log start to the high watermark at the time of the call. Batches stay whole: where records were deleted up
+   * to an offset within a batch, that batch comes with them.
+   * Rejects with KafkaJSProtocolError (UNKNOWN_TOPIC_OR_PARTITION; OFFSET_OUT_OF_RANGE when retention deletes what is being
+   * read), KafkaJSConnectionError or KafkaJSRequestTimeoutError after `timeout` ms without progress, or the signal's reason.
+   */
+  exportTopic (topic: string, options?: ExportOptions): Promise<TopicFiles>
+  /**
+   * Makes a new topic of such files, from here or from a Kafka broker's `log.dirs`. They are all checked before anything is
+   * created: TabmqFileError names the file and the byte of what is cut, changed, mixed up, foreign, or of a transaction.
+   * Keys, values, headers, timestamps and compression stay. The brokers give new offsets: the same ones when a partition's
+   * files begin at 0 without gaps (compaction makes gaps); `offsetsKept` says whether they are. Leader epochs and producer
+   * ids are new.
+   * Rejects with KafkaJSProtocolError (TOPIC_ALREADY_EXISTS, and others of Kafka's) or as exportTopic does; a topic that was
+   * begun is deleted again then.
+   */
+  importTopic (topic: string, files: TopicFiles, options?: ImportOptions): Promise<ImportSummary>
   close (): Promise<void>
   destroy (): Promise<void>
+}
+
+/**
+ * Files by path, as Kafka lays them out: `<topic>-<partition>/<20-digit base offset>.log`, `.index`, `.timeindex`, and
+ * `<topic>-<partition>/leader-epoch-checkpoint`. For an import only the .log files have to be there.
+ */
+export type TopicFiles = Record<string, Uint8Array>
+export interface ExportOptions {
+  /** Ms without progress after which it fails; default 30000. */
+  timeout?: number
+  signal?: AbortSignal
+  onProgress?: (progress: { partition: number, partitions: number, bytes: number }) => void
+}
+export interface ImportOptions {
+  /** Ms without progress after which it fails; default 30000. */
+  timeout?: number
+  signal?: AbortSignal
+  replicationFactor?: number
+  /** Configs of the new topic. Without `retention.ms` it is -1: old records would be deleted as soon as they are there. */
+  configEntries?: { name: string, value: string }[]
+  onProgress?: (progress: { phase: 'checking' | 'writing', bytes: number, of: number }) => void
+}
+export interface ImportSummary {
+  partitions: number
+  records: number
+  /** False when some record has another offset than it had. */
+  offsetsKept: boolean
 }
 
 export interface KafkaOptions { clientId?: string, requestTimeout?: number, logLevel?: number }
@@ -204,4 +249,6 @@ export class KafkaJSRequestTimeoutError extends KafkaJSError {}
 export class KafkaJSTimeout extends KafkaJSNonRetriableError {}
 export class TabmqOptionError extends KafkaJSNonRetriableError { readonly option: string }
 export class TabmqClusterInUseError extends KafkaJSNonRetriableError {}
+/** A file given to `importTopic` is wrong from `byte` on. Nothing was created. */
+export class TabmqFileError extends KafkaJSNonRetriableError { readonly file: string; readonly byte: number }
 export class TabmqStartError extends KafkaJSNonRetriableError {}

@@ -1,5 +1,5 @@
 // kafkajs's shape over the Rust clients: Kafka, admin, producer, consumer.
-import { AdminHost, ConsumerHost, ProducerHost } from './tabmq.js'
+import { AdminHost, ConsumerHost, CopierHost, ProducerHost } from './tabmq.js'
 import {
   KafkaJSConnectionError, KafkaJSError, KafkaJSNonRetriableError, KafkaJSProtocolError, KafkaJSRequestTimeoutError,
   KafkaJSTimeout, TabmqOptionError
@@ -25,14 +25,14 @@ const EVENTS = Object.freeze({
 })
 
 const codecs = Object.values(CompressionTypes)
-const whole = (min, max) => ({ check: (v) => v === undefined || (Number.isInteger(v) && v >= min && v <= max), want: `a whole number from ${min} to ${max}` })
+export const whole = (min, max) => ({ check: (v) => v === undefined || (Number.isInteger(v) && v >= min && v <= max), want: `a whole number from ${min} to ${max}` })
 const flag = { check: (v) => typeof v === 'boolean', want: 'true or false' }
-const func = { check: (v) => v === undefined || typeof v === 'function', want: 'a function' }
+export const func = { check: (v) => v === undefined || typeof v === 'function', want: 'a function' }
 const text = { check: (v) => typeof v === 'string' && v.length > 0, want: 'a text' }
-const list = { check: (v) => Array.isArray(v), want: 'a list' }
-const anything = { check: () => true, want: '' }
-const by = (rule, value) => ({ ...rule, default: value })
-const DAY_MS = 86400000
+export const list = { check: (v) => Array.isArray(v), want: 'a list' }
+export const anything = { check: () => true, want: '' }
+export const by = (rule, value) => ({ ...rule, default: value })
+export const DAY_MS = 86400000
 
 /** A failure of the Rust client as kafkajs's class. */
 function typed (failure) {
@@ -55,7 +55,7 @@ function typed (failure) {
 }
 
 /** Awaits `work`; its failure is typed. An aborted signal ends the wait, not what was sent. */
-async function asking (work, signal) {
+export async function asking (work, signal) {
   try {
     if (!signal) return await work()
     signal.throwIfAborted()
@@ -92,6 +92,11 @@ export class Kafka {
 
   consumer (options) {
     return new Consumer(this.#client, options, this.#connect)
+  }
+
+  /** For files.js: reads and writes whole batches. @param {number} patienceMs */
+  _copier (patienceMs) {
+    return new CopierHost(this.#client, patienceMs, this.#connect)
   }
 }
 

@@ -1,19 +1,22 @@
-// Produce by hand, from a file, or the sample data.
+// Produce by hand, from a file, or the sample data; import a topic that was exported.
 import { html, render } from '../../vendor/lit-html/lit-html.js'
 import { ParseError, parse } from '../parse.js'
-import { explain } from '../words.js'
+import { bytesInWords, explain } from '../words.js'
+import { unpack } from '../archive.js'
 
 const BATCH = 500
 const SAMPLE = { url: './data/flights-20k.json', name: 'flights.json', topic: 'flights', key: 'origin' }
 
-/** @param {HTMLElement} root @param {any} kafka @param {any} admin */
-export function produceView (root, kafka, admin) {
+/** @param {HTMLElement} root @param {any} kafka @param {any} admin @param {any} cluster */
+export function produceView (root, kafka, admin, cluster) {
   const producer = kafka.producer()
   const connected = producer.connect()
   let note = { text: 'Records of one key stay in order, in one partition.', tone: '' }
   let fileNote = { text: '', tone: '' }
   /** @type {{ name: string, table: import('../parse.js').Table, topic: string, key: string } | null} */
   let file = null
+  /** @type {{ name: string, files: Record<string, Uint8Array>, topic: string } | null} An exported topic. */
+  let archive = null
   /** @type {{ sent: number, of: number, cancelled: boolean } | null} */
   let job = null
 
@@ -35,10 +38,51 @@ export function produceView (root, kafka, admin) {
     store.changed()
   }
 
+  const topicOf = (name) => name.replace(/\.[^.]*$/, '').replace(/[^A-Za-z0-9._-]/g, '-')
+
+  /** @param {any} store @param {File} given */
+  const openFile = async (store, given) => {
+    if (!/\.zip$/i.test(given.name)) return open(store, given.name, await given.text())
+    file = null
+    try {
+      archive = { name: given.name, files: unpack(given.name, new Uint8Array(await given.arrayBuffer())), topic: topicOf(given.name) }
+      fileNote = { text: `${given.name}: ${Object.keys(archive.files).length} files of a topic.`, tone: '' }
+    } catch (error) {
+      archive = null
+      fileNote = { text: explain(error), tone: 'bad' }
+    }
+    store.changed()
+  }
+
+  const importArchive = async (store) => {
+    const { name, files, topic } = archive
+    job = { sent: 0, of: 1, cancelled: false }
+    fileNote = { text: `Importing ${name} as ${topic}…`, tone: '' }
+    store.changed()
+    try {
+      const { partitions, records, offsetsKept } = await cluster.importTopic(topic, files, {
+        onProgress: ({ phase, bytes, of }) => {
+          Object.assign(job, { sent: bytes, of })
+          fileNote = { text: `${phase === 'checking' ? 'Checking' : 'Writing'} ${name}: ${bytesInWords(bytes)} of ${bytesInWords(of)}…`, tone: '' }
+          store.changed()
+        }
+      })
+      store.selectedTopic = topic
+      const offsets = offsetsKept ? 'their offsets are the same' : 'they have new offsets'
+      fileNote = { text: `Imported ${topic}: ${records.toLocaleString('en')} records in ${partitions} partitions; ${offsets}.`, tone: 'good' }
+      archive = null
+    } catch (error) {
+      fileNote = { text: `Not imported. ${explain(error)}`, tone: 'bad' }
+    }
+    job = null
+    store.changed()
+  }
+
   const open = async (store, name, text, topic, key) => {
+    archive = null
     try {
       const table = parse(name, text)
-      file = { name, table, topic: topic ?? name.replace(/\.[^.]*$/, '').replace(/[^A-Za-z0-9._-]/g, '-'), key: key ?? table.columns[0] }
+      file = { name, table, topic: topic ?? topicOf(name), key: key ?? table.columns[0] }
       fileNote = { text: `${name}: ${table.rows.length.toLocaleString('en')} rows.`, tone: '' }
     } catch (error) {
       file = null
@@ -87,7 +131,7 @@ export function produceView (root, kafka, admin) {
     event.preventDefault()
     event.currentTarget.classList.remove('over')
     const [dropped] = event.dataTransfer?.files ?? []
-    if (dropped) await open(store, dropped.name, await dropped.text())
+    if (dropped && !job) await openFile(store, dropped)
   }
 
   return (store) => {
@@ -111,9 +155,9 @@ export function produceView (root, kafka, admin) {
           <label class="drop"
             @dragover=${(event) => { event.preventDefault(); event.currentTarget.classList.add('over') }}
             @dragleave=${(event) => event.currentTarget.classList.remove('over')}
-            @drop=${(event) => drop(store, event)}>Drop a .json, .ndjson or .csv here, or choose
-            <input type="file" accept=".json,.ndjson,.jsonl,.csv" ?disabled=${job}
-              @change=${async (event) => { const [chosen] = event.target.files; if (chosen) await open(store, chosen.name, await chosen.text()) }}>
+            @drop=${(event) => drop(store, event)}>Drop a .json, .ndjson, .csv or an exported .zip here, or choose
+            <input type="file" accept=".json,.ndjson,.jsonl,.csv,.zip" ?disabled=${job}
+              @change=${async (event) => { const [chosen] = event.target.files; if (chosen) await openFile(store, chosen) }}>
           </label>
         </div>
         ${file ? html`<div class="row spaced">
@@ -123,8 +167,12 @@ export function produceView (root, kafka, admin) {
           ${job ? html`<button class="danger" @click=${() => { job.cancelled = true }}>Cancel</button>`
             : html`<button @click=${() => produceFile(store)}>Produce</button>`}
         </div>` : ''}
+        ${archive ? html`<div class="row spaced">
+          <label>New topic <input name="import-topic" .value=${archive.topic} ?disabled=${job} @input=${(event) => { archive.topic = event.target.value }}></label>
+          <button ?disabled=${job} @click=${() => importArchive(store)}>Import</button>
+        </div>` : ''}
         <p class="note ${fileNote.tone}" role="status" data-note="file">${fileNote.text}</p>
-        <progress aria-label="Records acked" max=${job?.of ?? 1} .value=${job?.sent ?? 0}></progress>
+        <progress aria-label=${archive ? 'Bytes imported' : 'Records acked'} max=${job?.of ?? 1} .value=${job?.sent ?? 0}></progress>
       </fieldset>`, root)
   }
 }

@@ -1,6 +1,7 @@
 // Topics: a form to make one, and a table of the partitions of the one selected.
 import { html, render } from '../../vendor/lit-html/lit-html.js'
-import { explain } from '../words.js'
+import { bytesInWords, explain } from '../words.js'
+import { download, pack } from '../archive.js'
 
 /** @param {HTMLElement} root @param {any} admin */
 export function topicFormView (root, admin) {
@@ -32,9 +33,10 @@ export function topicFormView (root, admin) {
     <p class="note ${note.tone}" role="status" data-note="topic">${note.text}</p>`, root)
 }
 
-/** @param {HTMLElement} root @param {any} admin */
-export function topicTableView (root, admin) {
+/** @param {HTMLElement} root @param {any} admin @param {any} cluster */
+export function topicTableView (root, admin, cluster) {
   let note = ''
+  let exporting = false
 
   const remove = async (store, topic) => {
     try {
@@ -43,6 +45,26 @@ export function topicTableView (root, admin) {
     } catch (error) {
       note = explain(error)
     }
+    store.changed()
+  }
+
+  const exportTopic = async (store, topic) => {
+    const say = (words) => { note = words; store.changed() }
+    exporting = true
+    say(`Exporting ${topic}…`)
+    try {
+      const files = await cluster.exportTopic(topic, {
+        onProgress: ({ partition, partitions, bytes }) =>
+          say(`Exporting ${topic}: partition ${partition + 1} of ${partitions}, ${bytesInWords(bytes)}…`)
+      })
+      const name = `${topic}.zip`
+      const archive = pack(files)
+      download(name, archive)
+      note = `Exported ${topic}: ${name}, ${bytesInWords(archive.length)}.`
+    } catch (error) {
+      note = explain(error)
+    }
+    exporting = false
     store.changed()
   }
 
@@ -60,8 +82,10 @@ export function topicTableView (root, admin) {
             @change=${(event) => { store.selectedTopic = event.target.value; store.changed() }}>
           ${topics.map((topic) => html`<option .selected=${topic === selected} value=${topic}>${topic}</option>`)}
         </select></label>
+        <button ?disabled=${!selected || exporting} @click=${() => exportTopic(store, selected)}
+          title="Download the topic's records as Kafka's own files">Export</button>
         <button class="danger" ?disabled=${!selected || selected.startsWith('__')} @click=${() => remove(store, selected)}>Delete</button>
-        <span class="note" role="status">${note}</span>
+        <span class="note" role="status" data-note="table">${note}</span>
       </div>
       <div class="scroll" tabindex="0" role="region" aria-label="Partitions of ${selected ?? 'no topic'}">
       <table>
