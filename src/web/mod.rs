@@ -4,11 +4,11 @@
 mod catalog;
 mod client;
 mod clock;
+mod connection;
 mod host;
 pub mod storage;
 mod topic_files;
 mod transport;
-mod writer;
 
 pub use client::{AdminHost, ConsumerHost, ProducerHost};
 pub use host::BrokerHost;

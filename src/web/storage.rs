@@ -17,26 +17,28 @@ use bytes::Bytes;
 use js_sys::{Array, Uint8Array};
 use rexie::{KeyRange, ObjectStore, Rexie, Store, Transaction, TransactionMode};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::IdbTransaction;
+use web_sys::{IdbCursorDirection, IdbCursorWithValue, IdbObjectStore, IdbRequest, IdbTransaction};
 
+use crate::log::CHUNK_BYTES_MAX;
 use crate::log::io::{Chunk, IoError, IoId, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
 use crate::types::{LogId, Offset};
 
-use super::writer::Writer;
+use super::connection::{Connection, Mode, thrown};
 
 const VERSION: u32 = 1;
 const META: &str = "meta";
 const SEGMENTS: &str = "segments";
 const CHUNKS: &str = "chunks";
 
-const CHUNKS_PER_PAGE: u32 = 16;
+/// The most chunks of one request.
+const PAGE_CHUNKS_MAX: usize = 1024;
 
 /// One broker's database.
 pub struct IndexedDb {
     name: String,
     /// The browser may close it under us; then it is opened again.
     db: RefCell<Option<Rexie>>,
-    writer: Writer,
+    connection: Connection,
     abort_next: Cell<bool>,
     /// Logs whose last write failed: no append until a truncation succeeds.
     poisoned: RefCell<BTreeSet<LogId>>,
@@ -49,7 +51,7 @@ impl IndexedDb {
         Ok(IndexedDb {
             name: name.to_owned(),
             db: RefCell::new(Some(db)),
-            writer: Writer::new(name),
+            connection: Connection::new(name),
             abort_next: Cell::new(false),
             poisoned: RefCell::new(BTreeSet::new()),
         })
@@ -62,7 +64,7 @@ impl IndexedDb {
 
     /// Closes the connection, so that the database can be deleted or opened elsewhere.
     pub fn close(&self) {
-        self.writer.close();
+        self.connection.close();
         if let Some(db) = self.db.borrow_mut().take() {
             db.close();
         }
@@ -112,10 +114,7 @@ impl IndexedDb {
                 run.push(next);
             }
             if reads {
-                for (id, op) in run {
-                    let result = self.read(&op).await.unwrap_or_else(IoResult::Failed);
-                    results.push((id, result));
-                }
+                results.extend(self.read_run(run).await);
             } else {
                 results.extend(self.write_run(run).await);
             }
@@ -175,44 +174,28 @@ impl IndexedDb {
             ops.iter().try_for_each(|op| put(transaction, op))?;
             if abort { transaction.abort() } else { Ok(()) }
         };
-        self.writer.commit(stores, strict, requests).await
+        self.connection.transact(stores, Mode::Write { strict }, requests).await
     }
 
-    async fn read(&self, op: &IoOp) -> Result<IoResult, IoError> {
-        let IoOp::Read { log, from, bytes_max } = op else { unreachable!("only reads are read") };
-        let transaction = self.reading(&[CHUNKS]).await?;
-        let chunks = store(&transaction, CHUNKS)?;
-        let at_or_below = range(*log, None, Some(*from))?;
-        let floor = chunks
-            .scan(Some(at_or_below), Some(1), None, Some(rexie::Direction::Prev))
-            .await
-            .map_err(io_error)?
-            .first()
-            .and_then(|(key, _)| log_key(key))
-            .map(|(_, base)| base);
-        let mut found = Vec::new();
-        let mut size = 0;
-        let mut start = floor.unwrap_or(Offset::ZERO);
-        // At least two chunks, whatever the limit.
-        let wants_more = |size: usize, found: &[Chunk]| found.len() < 2 || size < *bytes_max;
-        while wants_more(size, &found) {
-            // A few at a time: how many chunks make `bytes_max` is not known before they are seen.
-            let page = entries(&chunks, Some(range(*log, Some(start), None)?), Some(CHUNKS_PER_PAGE)).await?;
-            let last_page = page.len() < CHUNKS_PER_PAGE as usize;
-            for (key, value) in page {
-                let Some((_, base)) = log_key(&key) else { continue };
-                if wants_more(size, &found) {
-                    let bytes = bytes_of(&value);
-                    size += bytes.len();
-                    found.push(Chunk { base, bytes });
-                }
-                start = base.plus(1);
-            }
-            if last_page {
-                break;
-            }
+    /// Reads of one run share transactions, until each has enough.
+    async fn read_run(&self, run: Vec<(IoId, IoOp)>) -> Vec<(IoId, IoResult)> {
+        let mut reads: Vec<Reading> = run.iter().map(|(_, op)| Reading::new(op)).collect();
+        let mut failure = None;
+        while failure.is_none() && reads.iter().any(Reading::wants_more) {
+            let requests = |transaction: &IdbTransaction| {
+                let chunks = transaction.object_store(CHUNKS)?;
+                reads.iter_mut().try_for_each(|read| read.ask(&chunks))
+            };
+            failure = match self.connection.transact(&[CHUNKS], Mode::Read, requests).await {
+                Ok(()) => reads.iter_mut().find_map(|read| read.take().err()),
+                Err(error) => Some(error),
+            };
         }
-        Ok(IoResult::Read(found))
+        let result = |read: Reading| match &failure {
+            Some(error) => IoResult::Failed(error.clone()),
+            None => IoResult::Read(read.found),
+        };
+        run.into_iter().zip(reads).map(|((id, _), read)| (id, result(read))).collect()
     }
 
     /// A transaction to read in; a connection that the browser has closed is opened again once.
@@ -228,6 +211,99 @@ impl IndexedDb {
         *self.db.borrow_mut() = Some(db);
         Ok(transaction)
     }
+}
+
+/// One read as it goes on.
+struct Reading {
+    log: LogId,
+    bytes_max: usize,
+    found: Vec<Chunk>,
+    size: usize,
+    /// Where the next page begins.
+    next: Offset,
+    /// The chunk at or below the offset wanted has been asked for.
+    floored: bool,
+    at_end: bool,
+    page: u32,
+    floor: Option<IdbRequest>,
+    keys: Option<IdbRequest>,
+    values: Option<IdbRequest>,
+}
+
+impl Reading {
+    fn new(op: &IoOp) -> Reading {
+        let IoOp::Read { log, from, bytes_max } = op else { unreachable!("only reads are read") };
+        // As many as make `bytes_max` when they are full, and the two that must come.
+        let page = (bytes_max / CHUNK_BYTES_MAX + 2).min(PAGE_CHUNKS_MAX) as u32;
+        Reading {
+            log: *log,
+            bytes_max: *bytes_max,
+            found: Vec::new(),
+            size: 0,
+            next: *from,
+            floored: false,
+            at_end: false,
+            page,
+            floor: None,
+            keys: None,
+            values: None,
+        }
+    }
+
+    /// At least two chunks, whatever the limit.
+    fn wants_more(&self) -> bool {
+        !self.at_end && (self.found.len() < 2 || self.size < self.bytes_max)
+    }
+
+    fn ask(&mut self, chunks: &IdbObjectStore) -> Result<(), JsValue> {
+        if !self.wants_more() {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.floored, true) {
+            let below = range(self.log, None, Some(self.next)).map_err(|error| text(&error))?.into();
+            let request = chunks.open_cursor_with_range_and_direction(&below, IdbCursorDirection::Prev)?;
+            self.floor = Some(request);
+            self.next = self.next.plus(1);
+        }
+        let above = range(self.log, Some(self.next), None).map_err(|error| text(&error))?.into();
+        self.keys = Some(chunks.get_all_keys_with_key_and_limit(&above, self.page)?);
+        self.values = Some(chunks.get_all_with_key_and_limit(&above, self.page)?);
+        Ok(())
+    }
+
+    fn take(&mut self) -> Result<(), IoError> {
+        if let Some(request) = self.floor.take() {
+            let cursor = request.result().map_err(|error| thrown(&error))?;
+            if let Some(cursor) = cursor.dyn_ref::<IdbCursorWithValue>() {
+                let key = cursor.key().map_err(|error| thrown(&error))?;
+                self.add(&key, &cursor.value().map_err(|error| thrown(&error))?);
+            }
+        }
+        let (Some(keys), Some(values)) = (self.keys.take(), self.values.take()) else { return Ok(()) };
+        let keys: Array = keys.result().map_err(|error| thrown(&error))?.unchecked_into();
+        let values: Array = values.result().map_err(|error| thrown(&error))?.unchecked_into();
+        for (key, value) in keys.iter().zip(values.iter()) {
+            if self.wants_more() {
+                self.add(&key, &value);
+            }
+        }
+        self.at_end = keys.length() < self.page;
+        // Small chunks: more of them at a time.
+        self.page = (self.page * 4).min(PAGE_CHUNKS_MAX as u32);
+        Ok(())
+    }
+
+    fn add(&mut self, key: &JsValue, value: &JsValue) {
+        let Some((_, base)) = log_key(key) else { return };
+        let bytes = bytes_of(value);
+        self.size += bytes.len();
+        self.found.push(Chunk { base, bytes });
+        self.next = base.plus(1).max(self.next);
+    }
+}
+
+fn text(error: &IoError) -> JsValue {
+    JsValue::from_str(&format!("{error:?}"))
 }
 
 async fn open(name: &str) -> Result<Rexie, IoError> {
@@ -248,7 +324,7 @@ fn is_read(op: &IoOp) -> bool {
 /// Makes the requests of one operation; whether they succeed is said by the transaction's end.
 fn put(transaction: &IdbTransaction, op: &IoOp) -> Result<(), JsValue> {
     let delete = |name: &str, range: Result<KeyRange, IoError>| {
-        let range: JsValue = range.map_err(|error| JsValue::from_str(&format!("{error:?}")))?.into();
+        let range: JsValue = range.map_err(|error| text(&error))?.into();
         transaction.object_store(name)?.delete(&range).map(drop)
     };
     match op {

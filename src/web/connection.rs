@@ -1,5 +1,6 @@
-//! The writing end of a broker's database. One transaction per group of operations, by web-sys: rexie can't ask for a
-//! durability, and waits for each request where only the transaction's end counts.
+//! A connection to a broker's database for whole transactions, by web-sys: rexie can't ask for a durability, and waits for
+//! each request where only the transaction's end counts. All requests are made at once; their results are there when the
+//! transaction is complete.
 
 use std::cell::RefCell;
 
@@ -11,28 +12,40 @@ use web_sys::{DomException, Event, IdbDatabase, IdbFactory, IdbOpenDbRequest, Id
 
 use crate::log::io::IoError;
 
-/// A connection that only writes. The database must be there: rexie makes it.
-pub struct Writer {
+/// See the file's head. The database must be there: rexie makes it.
+pub struct Connection {
     name: String,
     /// The browser may close it under us; then it is opened again.
     db: RefCell<Option<IdbDatabase>>,
 }
 
-impl Writer {
-    /// A writer to the database `name`.
-    pub fn new(name: &str) -> Writer {
-        Writer { name: name.to_owned(), db: RefCell::new(None) }
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Only reading.
+    Read,
+    /// Writing; with `strict`, complete means flushed to the disk.
+    Write {
+        /// Flush.
+        strict: bool,
+    },
+}
+
+impl Connection {
+    /// A connection to the database `name`, opened when it is needed.
+    pub fn new(name: &str) -> Connection {
+        Connection { name: name.to_owned(), db: RefCell::new(None) }
     }
 
-    /// Makes `requests` in one transaction on `stores`, and waits until it is committed; with `strict`, flushed to the disk
-    /// as well. An error means that nothing of it took effect.
-    pub async fn commit(
+    /// Makes `requests` in one transaction on `stores`, and waits until it is complete; gives what `requests` gave. An error
+    /// means that nothing of it took effect.
+    pub async fn transact<T>(
         &self,
         stores: &[&str],
-        strict: bool,
-        requests: impl FnOnce(&IdbTransaction) -> Result<(), JsValue>,
-    ) -> Result<(), IoError> {
-        let transaction = self.transaction(stores, strict).await?;
+        mode: Mode,
+        requests: impl FnOnce(&IdbTransaction) -> Result<T, JsValue>,
+    ) -> Result<T, IoError> {
+        let transaction = self.transaction(stores, mode).await?;
         let (sender, ended) = oneshot::channel();
         let sender = RefCell::new(Some(sender));
         let watched = transaction.clone();
@@ -47,12 +60,17 @@ impl Writer {
         });
         transaction.set_oncomplete(Some(on_end.as_ref().unchecked_ref()));
         transaction.set_onabort(Some(on_end.as_ref().unchecked_ref()));
-        if let Err(error) = requests(&transaction) {
-            // It is aborted already when the failure was its own.
-            let _ = transaction.abort();
-            return Err(thrown(&error));
-        }
-        ended.await.unwrap_or_else(|_| Err(IoError::Other("the transaction was forgotten".to_owned())))
+        let made = match requests(&transaction) {
+            Ok(made) => made,
+            Err(error) => {
+                // It is aborted already when the failure was its own.
+                let _ = transaction.abort();
+                return Err(thrown(&error));
+            }
+        };
+        let forgotten = || IoError::Other("the transaction was forgotten".to_owned());
+        ended.await.unwrap_or_else(|_| Err(forgotten()))?;
+        Ok(made)
     }
 
     /// Closes the connection.
@@ -63,26 +81,30 @@ impl Writer {
     }
 
     /// A transaction; a connection that the browser has closed is opened again once.
-    async fn transaction(&self, stores: &[&str], strict: bool) -> Result<IdbTransaction, IoError> {
+    async fn transaction(&self, stores: &[&str], mode: Mode) -> Result<IdbTransaction, IoError> {
         let known = self.db.borrow().clone();
-        if let Some(transaction) = known.and_then(|db| begin(&db, stores, strict).ok()) {
+        if let Some(transaction) = known.and_then(|db| begin(&db, stores, mode).ok()) {
             return Ok(transaction);
         }
         let db = open(&self.name).await?;
-        let transaction = begin(&db, stores, strict).map_err(|error| thrown(&error))?;
+        let transaction = begin(&db, stores, mode).map_err(|error| thrown(&error))?;
         *self.db.borrow_mut() = Some(db);
         Ok(transaction)
     }
 }
 
-fn begin(db: &IdbDatabase, stores: &[&str], strict: bool) -> Result<IdbTransaction, JsValue> {
+fn begin(db: &IdbDatabase, stores: &[&str], mode: Mode) -> Result<IdbTransaction, JsValue> {
     let names: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
     // By name: web-sys has the call that takes a durability only behind a flag of the compiler.
     let options = Object::new();
-    let durability = if strict { "strict" } else { "relaxed" };
+    let (mode, durability) = match mode {
+        Mode::Read => ("readonly", "relaxed"),
+        Mode::Write { strict: false } => ("readwrite", "relaxed"),
+        Mode::Write { strict: true } => ("readwrite", "strict"),
+    };
     Reflect::set(&options, &JsValue::from_str("durability"), &JsValue::from_str(durability))?;
     let call: Function = Reflect::get(db, &JsValue::from_str("transaction"))?.unchecked_into();
-    call.call3(db, &names, &JsValue::from_str("readwrite"), &options).map(JsCast::unchecked_into)
+    call.call3(db, &names, &JsValue::from_str(mode), &options).map(JsCast::unchecked_into)
 }
 
 async fn open(name: &str) -> Result<IdbDatabase, IoError> {
@@ -112,7 +134,8 @@ fn why(error: Option<DomException>) -> IoError {
     }
 }
 
-fn thrown(error: &JsValue) -> IoError {
+/// An exception, in the storage's terms.
+pub fn thrown(error: &JsValue) -> IoError {
     match error.dyn_ref::<DomException>() {
         Some(error) => named(&error.name(), &error.message()),
         None => IoError::Other(format!("{error:?}")),
