@@ -20,7 +20,7 @@ pub(super) struct Session {
 }
 
 impl Controller {
-    /// Registers a broker's new incarnation, fenced. `log_end` is the offset its record will have: its broker epoch.
+    /// Registers a broker's new incarnation, fenced; the same incarnation keeps its epoch and its standing. `log_end` is the offset its record will have: its broker epoch.
     pub fn register_broker(
         &mut self,
         now: Instant,
@@ -46,6 +46,13 @@ impl Controller {
             return Decision { response: Some(response.into()), ..Decision::default() };
         };
         let mut decision = Decision::default();
+        if let Some(broker) = known.filter(|broker| broker.incarnation == request.incarnation_id) {
+            // Asked again, because an answer was lost: it is what it was, and keeps what it leads.
+            let epoch = broker.epoch.0;
+            self.heard(now, id);
+            decision.response = Some(BrokerRegistrationResponse::default().with_broker_epoch(epoch).into());
+            return decision;
+        }
         let epoch = BrokerEpoch(log_end.0);
         let record = MetadataRecord::RegisterBroker {
             id,

@@ -4,7 +4,7 @@ use crate::protocol::messages::create_topics_request::CreatableTopic;
 use crate::protocol::messages::{
     self, BrokerHeartbeatRequest, BrokerRegistrationRequest, CreateTopicsRequest, broker_registration_request,
 };
-use crate::protocol::{ErrorCode, StrBytes};
+use crate::protocol::{ErrorCode, Response, StrBytes};
 use crate::types::{Offset, TopicName, Uuid};
 
 struct Bench {
@@ -160,6 +160,18 @@ fn a_new_incarnation_waits_for_the_session_of_the_old_one_unless_this_controller
     let decision = bench.register(1, 99);
     let Some(Response::BrokerRegistration(response)) = decision.response else { panic!() };
     assert_eq!(response.error_code, 0);
+}
+
+#[test]
+fn the_same_incarnation_registered_again_keeps_its_epoch_and_what_it_leads() {
+    let mut bench = Bench::new(3);
+    bench.create("t", 3, 3);
+    let before = (bench.committed.broker(BrokerId(1)).cloned(), bench.states("t"));
+    let decision = bench.register(1, 1);
+    assert_eq!(decision.records, []);
+    assert_eq!((bench.committed.broker(BrokerId(1)).cloned(), bench.states("t")), before);
+    let Some(Response::BrokerRegistration(response)) = decision.response else { panic!("no answer") };
+    assert_eq!(Some(response.broker_epoch), before.0.map(|broker| broker.epoch.0));
 }
 
 #[test]
