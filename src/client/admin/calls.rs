@@ -1,0 +1,216 @@
+//! What an admin can be asked, and what it answers: plain data.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// A topic to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name.
+    pub topic: String,
+    /// Partitions; none leaves it to the broker.
+    pub partitions: Option<i32>,
+    /// Replicas; none leaves it to the broker.
+    pub replication_factor: Option<i16>,
+    /// Configs by name.
+    pub configs: Vec<(String, String)>,
+}
+
+/// A config's name and its new value; none unsets it.
+pub type ConfigChange = (String, Option<String>);
+
+/// What an admin can be asked.
+#[derive(Debug, Clone)]
+pub enum AdminCall {
+    /// Create topics.
+    CreateTopics {
+        /// Which.
+        topics: Vec<NewTopic>,
+        /// Only check.
+        validate_only: bool,
+    },
+    /// Delete topics.
+    DeleteTopics(Vec<String>),
+    /// Raise the number of partitions: topic and new count.
+    CreatePartitions(Vec<(String, i32)>),
+    /// Topics with their partitions; none means all.
+    FetchTopicMetadata(Option<Vec<String>>),
+    /// Offsets of a topic's partitions by timestamp (-1 latest, -2 earliest).
+    ListOffsets {
+        /// The topic.
+        topic: String,
+        /// Ms since the Unix epoch, or one of Kafka's words.
+        timestamp: i64,
+    },
+    /// Delete the records below an offset: partition and offset (-1 for all that is committed).
+    DeleteRecords {
+        /// The topic.
+        topic: String,
+        /// Partition and the first offset that stays.
+        partitions: Vec<(i32, i64)>,
+    },
+    /// A group's committed offsets; without topics, all.
+    FetchOffsets {
+        /// The group.
+        group: String,
+        /// Topic and partitions.
+        topics: Option<Vec<(String, Vec<i32>)>>,
+    },
+    /// Commit for a group without members.
+    SetOffsets {
+        /// The group.
+        group: String,
+        /// The topic.
+        topic: String,
+        /// Partition and offset.
+        partitions: Vec<(i32, i64)>,
+    },
+    /// The cluster.
+    DescribeCluster,
+    /// Configs of a resource: its type (2 topic, 4 broker) and name.
+    DescribeConfigs(Vec<(i8, String)>),
+    /// Set (or, without a value, unset) configs of a resource.
+    AlterConfigs(Vec<(i8, String, Vec<ConfigChange>)>),
+    /// All groups.
+    ListGroups,
+    /// Groups in detail.
+    DescribeGroups(Vec<String>),
+    /// Delete groups.
+    DeleteGroups(Vec<String>),
+    /// Close the connections.
+    Close,
+}
+
+/// What an admin answers; plain data for the host.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum AdminReply {
+    /// Done.
+    Done(bool),
+    /// Topics.
+    Topics(Vec<TopicDescription>),
+    /// Offsets by partition.
+    Offsets(Vec<PartitionOffset>),
+    /// Committed offsets.
+    Committed(Vec<CommittedTopic>),
+    /// The cluster.
+    Cluster {
+        /// Brokers.
+        brokers: Vec<BrokerDescription>,
+        /// The active controller.
+        controller: Option<i32>,
+        /// The cluster's id.
+        cluster_id: String,
+    },
+    /// Configs.
+    Configs(Vec<ConfigDescription>),
+    /// Groups.
+    Groups(Vec<GroupDescription>),
+}
+
+/// One topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct TopicDescription {
+    pub name: String,
+    pub internal: bool,
+    pub partitions: Vec<PartitionDescription>,
+}
+
+/// One partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct PartitionDescription {
+    pub partition_error_code: i16,
+    pub partition_id: i32,
+    pub leader: i32,
+    pub replicas: Vec<i32>,
+    pub isr: Vec<i32>,
+    pub offline_replicas: Vec<i32>,
+}
+
+/// One partition's offset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct PartitionOffset {
+    pub partition: i32,
+    pub offset: String,
+}
+
+/// A group's offsets of one topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct CommittedTopic {
+    pub topic: String,
+    pub partitions: Vec<CommittedPartition>,
+}
+
+/// A group's offset of one partition; "-1" without one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct CommittedPartition {
+    pub partition: i32,
+    pub offset: String,
+    pub metadata: Option<String>,
+}
+
+/// One broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct BrokerDescription {
+    pub node_id: i32,
+    pub host: String,
+    pub port: i32,
+}
+
+/// One resource's configs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct ConfigDescription {
+    pub resource_type: i8,
+    pub resource_name: String,
+    pub config_entries: Vec<ConfigValue>,
+}
+
+/// One config.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct ConfigValue {
+    pub config_name: String,
+    pub config_value: Option<String>,
+    pub read_only: bool,
+    pub is_default: bool,
+}
+
+/// One group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct GroupDescription {
+    pub group_id: String,
+    pub protocol_type: String,
+    pub state: String,
+    pub protocol: String,
+    pub members: Vec<MemberDescription>,
+}
+
+/// One member; topics and partitions as the embedded consumer protocol has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct MemberDescription {
+    pub member_id: String,
+    pub client_id: String,
+    pub client_host: String,
+    pub topics: Vec<String>,
+    pub assignment: BTreeMap<String, Vec<i32>>,
+}
