@@ -176,3 +176,27 @@ test('no accessibility violation, light, dark and narrow', { timeout: 120_000 },
     await page.screenshot({ path: await resultFile(`page-${colorScheme}-${width}.png`), fullPage: true })
   }
 })
+
+test('what retention and compaction did is on the timeline', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await browser.open(site.url)
+  await ready(page)
+  await page.evaluate(async () => {
+    const { admin, kafka } = /** @type {any} */ (globalThis).tabmq
+    const policies = { old: { 'retention.bytes': '3000' }, latest: { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0.1' } }
+    const producer = kafka.producer()
+    for (const [topic, policy] of Object.entries(policies)) {
+      const configEntries = Object.entries({ 'segment.bytes': '2000', ...policy }).map(([name, value]) => ({ name, value }))
+      await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 3, configEntries }] })
+      for (let number = 0; number < 40; number++) {
+        await producer.send({ topic, messages: [{ key: `k${number % 3}`, value: 'x'.repeat(300) }] })
+      }
+    }
+  })
+  const timeline = () => page.textContent('#timeline-list')
+  await until('both are told', async () => {
+    const text = await timeline()
+    return /deleted old-0 from 0 to \d+, by retention\.bytes/.test(text) && /compacted latest-0 up to \d+: \d+ records went/.test(text)
+  })
+})

@@ -30,6 +30,8 @@ export function inWords (event) {
       return { text: `in sync for ${place}: ${list(event.isr)}` }
     case 'truncated': return { text: `cut ${place} from ${event.from} to ${event.to}, to agree with its leader` }
     case 'segmentRolled': return { text: `started a new segment of ${place} at offset ${event.base}` }
+    case 'segmentsDeleted': return { text: `deleted ${place} from ${event.from} to ${event.to}, by ${event.reason}: ${bytesInWords(event.bytes)} freed` }
+    case 'logCompacted': return { text: `compacted ${place} up to ${event.to}: ${event.recordsRemoved.toLocaleString('en')} records went, ${bytesInWords(event.bytesBefore)} became ${bytesInWords(event.bytesAfter)}` }
     case 'logRecovered': return { text: `recovered a log, cut at offset ${event.end}: ${event.reason}`, tone: 'bad' }
     case 'groupState': return { text: `group ${event.group} is ${event.state}, generation ${event.generation}, ${event.members.length} members: ${event.reason}` }
     case 'storageFailed': return { text: `storage refused a write: ${event.reason}`, tone: 'bad' }
