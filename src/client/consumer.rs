@@ -195,16 +195,31 @@ impl Client for Consumer {
     type Reply = ConsumerReply;
     type Event = ConsumerEvent;
 
-    fn handle(&mut self, now: Instant, input: ClientInput<ConsumerCall>) {
+    fn take(&mut self, now: Instant, input: ClientInput<ConsumerCall>) {
         self.now = now;
-        match input {
-            ClientInput::Call(id, call) => self.call(now, id, call),
-            ClientInput::Opened(conn) => self.net.opened(now, conn),
-            ClientInput::Closed(conn) => self.net.closed(now, conn),
-            ClientInput::Bytes(conn, bytes) => self.net.received(now, conn, bytes),
-            ClientInput::Tick => {}
+        if let Some((id, call)) = self.net.take(now, input) {
+            self.call(now, id, call);
         }
-        self.turn(now);
+    }
+
+    fn turn(&mut self, now: Instant) {
+        if self.closed {
+            return;
+        }
+        self.net.tick(now);
+        while let Some((tag, result)) = self.net.pop_result(now) {
+            self.on_result(now, tag, result);
+        }
+        if self.started && self.options.group_id.is_none() {
+            self.assign_all(now);
+        }
+        self.drive_membership(now);
+        self.look_up_offsets(now);
+        if self.closing.is_none() {
+            self.fetch(now);
+        }
+        self.answer_poll(now);
+        self.close_if_left(now);
     }
 
     fn poll_output(&mut self) -> ClientOutput<ConsumerReply, ConsumerEvent> {
@@ -385,26 +400,6 @@ impl Consumer {
                 }
             }
         }
-    }
-
-    fn turn(&mut self, now: Instant) {
-        if self.closed {
-            return;
-        }
-        self.net.tick(now);
-        while let Some((tag, result)) = self.net.pop_result(now) {
-            self.on_result(now, tag, result);
-        }
-        if self.started && self.options.group_id.is_none() {
-            self.assign_all(now);
-        }
-        self.drive_membership(now);
-        self.look_up_offsets(now);
-        if self.closing.is_none() {
-            self.fetch(now);
-        }
-        self.answer_poll(now);
-        self.close_if_left(now);
     }
 
     fn on_result(&mut self, now: Instant, tag: Tag, result: Result<Response, NetError>) {

@@ -159,16 +159,31 @@ impl Client for Copier {
     type Reply = CopierReply;
     type Event = ();
 
-    fn handle(&mut self, now: Instant, input: ClientInput<CopierCall>) {
+    fn take(&mut self, now: Instant, input: ClientInput<CopierCall>) {
         self.now = now;
-        match input {
-            ClientInput::Call(id, call) => self.call(now, id, call),
-            ClientInput::Opened(conn) => self.net.opened(now, conn),
-            ClientInput::Closed(conn) => self.net.closed(now, conn),
-            ClientInput::Bytes(conn, bytes) => self.net.received(now, conn, bytes),
-            ClientInput::Tick => {}
+        if let Some((id, call)) = self.net.take(now, input) {
+            self.call(now, id, call);
         }
-        self.turn(now);
+    }
+
+    fn turn(&mut self, now: Instant) {
+        self.net.tick(now);
+        while let Some((tag, result)) = self.net.pop_result(now) {
+            self.on_result(now, tag, result);
+        }
+        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+            let Some(mut task) = self.tasks.remove(&id) else { continue };
+            if task.deadline <= now {
+                let late = || ClientError::new(FailureKind::Timeout, "The brokers did not answer in time.");
+                let error = task.last_error.unwrap_or_else(late);
+                self.out.reply(id, Err(error.at(task.topic.as_str(), Some(task.partition))));
+                continue;
+            }
+            match self.proceed(now, &mut task) {
+                None => drop(self.tasks.insert(id, task)),
+                Some(reply) => self.out.reply(id, Ok(reply)),
+            }
+        }
     }
 
     fn poll_output(&mut self) -> ClientOutput<CopierReply, ()> {
@@ -230,26 +245,6 @@ impl Copier {
             self.out.reply(task, Err(ClientError::new(FailureKind::Closed, "The copier was closed first.")));
         }
         self.out.reply(id, Ok(CopierReply::Closed));
-    }
-
-    fn turn(&mut self, now: Instant) {
-        self.net.tick(now);
-        while let Some((tag, result)) = self.net.pop_result(now) {
-            self.on_result(now, tag, result);
-        }
-        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
-            let Some(mut task) = self.tasks.remove(&id) else { continue };
-            if task.deadline <= now {
-                let late = || ClientError::new(FailureKind::Timeout, "The brokers did not answer in time.");
-                let error = task.last_error.unwrap_or_else(late);
-                self.out.reply(id, Err(error.at(task.topic.as_str(), Some(task.partition))));
-                continue;
-            }
-            match self.proceed(now, &mut task) {
-                None => drop(self.tasks.insert(id, task)),
-                Some(reply) => self.out.reply(id, Ok(reply)),
-            }
-        }
     }
 
     fn next_deadline(&self) -> Option<Instant> {

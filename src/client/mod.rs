@@ -81,8 +81,15 @@ pub trait Client {
     /// What it tells unasked.
     type Event;
 
-    /// Takes one input.
-    fn handle(&mut self, now: Instant, input: ClientInput<Self::Call>);
+    /// Takes one input; what follows from it happens in the next `turn`.
+    fn take(&mut self, now: Instant, input: ClientInput<Self::Call>);
+    /// Everything that can go on, goes on. Calls taken together before it may share batches and requests.
+    fn turn(&mut self, now: Instant);
+    /// Takes one input and acts on it.
+    fn handle(&mut self, now: Instant, input: ClientInput<Self::Call>) {
+        self.take(now, input);
+        self.turn(now);
+    }
     /// What it wants, one thing a call, until `Wait`.
     fn poll_output(&mut self) -> ClientOutput<Self::Reply, Self::Event>;
 }

@@ -16,6 +16,8 @@ use crate::protocol::{
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, TopicName};
 
+use super::{CallId, ClientInput};
+
 /// Between two attempts at something that failed.
 pub const RETRY: Duration = Duration::from_millis(50);
 /// Metadata is asked for again after this long, so that new partitions and brokers are noticed.
@@ -344,6 +346,18 @@ impl Net {
     }
 
     /// The host opened a connection: ask what its broker serves. Version 0, which every broker knows.
+    /// Takes an input, if it is for the network; a call is given back.
+    pub fn take<C>(&mut self, now: Instant, input: ClientInput<C>) -> Option<(CallId, C)> {
+        match input {
+            ClientInput::Call(id, call) => return Some((id, call)),
+            ClientInput::Opened(conn) => self.opened(now, conn),
+            ClientInput::Closed(conn) => self.closed(now, conn),
+            ClientInput::Bytes(conn, bytes) => self.received(now, conn, bytes),
+            ClientInput::Tick => {}
+        }
+        None
+    }
+
     pub fn opened(&mut self, now: Instant, conn: ConnId) {
         let deadline = now + self.request_timeout;
         self.write(conn, None, &ApiVersionsRequest::default().into(), 0, deadline);

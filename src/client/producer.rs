@@ -34,6 +34,11 @@ const RETRY_MAX: Duration = Duration::from_millis(200);
 /// No broker takes a larger request: it closes the connection instead.
 const RECORD_BYTES_MAX: usize = FRAME_BYTES_MAX_DEFAULT - 64 * 1024;
 
+/// A length or a delta, as records have them.
+const VARINT_BYTES_MAX: usize = 5;
+/// A record's attributes, the delta of its time, and the five other numbers it has.
+const RECORD_OVERHEAD_MAX: usize = 1 + 10 + 5 * VARINT_BYTES_MAX;
+
 /// How a producer behaves.
 #[derive(Debug, Clone)]
 pub struct ProducerOptions {
@@ -195,16 +200,35 @@ impl Client for Producer {
     type Reply = ProducerReply;
     type Event = ();
 
-    fn handle(&mut self, now: Instant, input: ClientInput<ProducerCall>) {
+    fn take(&mut self, now: Instant, input: ClientInput<ProducerCall>) {
         self.now = now;
-        match input {
-            ClientInput::Call(id, call) => self.call(now, id, call),
-            ClientInput::Opened(conn) => self.net.opened(now, conn),
-            ClientInput::Closed(conn) => self.net.closed(now, conn),
-            ClientInput::Bytes(conn, bytes) => self.net.received(now, conn, bytes),
-            ClientInput::Tick => {}
+        if let Some((id, call)) = self.net.take(now, input) {
+            self.call(now, id, call);
         }
-        self.turn(now);
+    }
+
+    fn turn(&mut self, now: Instant) {
+        self.net.tick(now);
+        loop {
+            while let Some((tag, result)) = self.net.pop_result(now) {
+                self.on_result(now, tag, result);
+            }
+            self.expire(now);
+            self.place_waiting(now);
+            self.renew_identity(now);
+            self.dispatch(now);
+            // What needs no ack is done as soon as it is sent: there may be more behind it, or room again.
+            if !self.net.has_results() {
+                break;
+            }
+        }
+        self.answer_counts(now);
+        if self.closing.is_some() && self.sends.is_empty() {
+            let call = self.closing.take();
+            self.closed = true;
+            self.net.close();
+            self.out.replies.extend(call.map(|id| (id, Ok(ProducerReply::Closed))));
+        }
     }
 
     fn poll_output(&mut self) -> ClientOutput<ProducerReply, ()> {
@@ -282,31 +306,6 @@ impl Producer {
                     self.out.reply(count, Err(error));
                 }
             }
-        }
-    }
-
-    /// Everything that can go on, goes on.
-    fn turn(&mut self, now: Instant) {
-        self.net.tick(now);
-        loop {
-            while let Some((tag, result)) = self.net.pop_result(now) {
-                self.on_result(now, tag, result);
-            }
-            self.expire(now);
-            self.place_waiting(now);
-            self.renew_identity(now);
-            self.dispatch(now);
-            // What needs no ack is done as soon as it is sent: there may be more behind it, or room again.
-            if !self.net.has_results() {
-                break;
-            }
-        }
-        self.answer_counts(now);
-        if self.closing.is_some() && self.sends.is_empty() {
-            let call = self.closing.take();
-            self.closed = true;
-            self.net.close();
-            self.out.replies.extend(call.map(|id| (id, Ok(ProducerReply::Closed))));
         }
     }
 
@@ -409,7 +408,7 @@ impl Producer {
                 spread.next(self.options.partitioner, partitions, &mut self.rng)
             }
         };
-        let size = record.key.as_ref().map_or(0, Bytes::len) + record.value.as_ref().map_or(0, Bytes::len);
+        let size = size_at_most(record);
         if size > RECORD_BYTES_MAX {
             let error = ClientError::protocol(ErrorCode::MessageTooLarge, None);
             call.error = Some(error.at(topic.as_str(), Some(partition)));
@@ -852,4 +851,14 @@ impl Producer {
             self.finish_if_done(id);
         }
     }
+}
+
+/// A record's size in a batch, or a little more.
+fn size_at_most(record: &ProducerRecord) -> usize {
+    let bytes = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+    let header = |(name, value): &RecordHeader| 2 * VARINT_BYTES_MAX + name.len() + bytes(value);
+    RECORD_OVERHEAD_MAX
+        + bytes(&record.key)
+        + bytes(&record.value)
+        + record.headers.iter().map(header).sum::<usize>()
 }

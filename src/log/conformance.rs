@@ -36,7 +36,7 @@ pub enum Expect {
     Done,
     /// `IoResult::Failed`, whatever the error.
     Failed,
-    /// `IoResult::Read` of exactly these chunks: base and content.
+    /// `IoResult::Read` of these chunks, base and content, and perhaps of what follows them; of none when these are none.
     Chunks(Vec<(i64, &'static str)>),
     /// Opening recovers exactly this of the suite's logs and meta keys.
     State {
@@ -77,7 +77,9 @@ impl Step {
             (Expect::Done, Found::Result(result)) => *result == IoResult::Done,
             (Expect::Failed, Found::Result(result)) => matches!(result, IoResult::Failed(_)),
             (Expect::Chunks(expected), Found::Result(IoResult::Read(chunks))) => {
-                same(expected, chunks.iter().map(|c| (c.base, &c.bytes)))
+                let more = !expected.is_empty() && chunks.is_sorted_by(|a, b| a.base < b.base);
+                let count = if more { expected.len().min(chunks.len()) } else { chunks.len() };
+                same(expected, chunks[..count].iter().map(|c| (c.base, &c.bytes)))
             }
             (Expect::State { meta, first, second }, Found::Recovered(recovered)) => {
                 let found_meta: Vec<_> = recovered

@@ -47,8 +47,8 @@ pub enum IoOp {
         flush: bool,
     },
     /// Reads chunks in order: first the one with the greatest base at or below `from` (or the first chunk, when all
-    /// are above), then on until `bytes_max` is reached; at least two chunks if there are two (where compaction has left a
-    /// gap, the first may end below `from`).
+    /// are above), then on until `bytes_max` is reached, or somewhat further; at least two chunks if there are two (where
+    /// compaction has left a gap, the first may end below `from`).
     Read {
         /// The log.
         log: LogId,

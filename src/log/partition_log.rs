@@ -357,8 +357,8 @@ impl PartitionLog {
         }
     }
 
-    /// Cuts what a read from storage gave to what `read` would have returned, with the same arguments. Call it as soon as
-    /// the read is done, before later operations of the log are.
+    /// Cuts what reads from storage gave to what `read` would have returned, with the same arguments (less, when the log's
+    /// end has left memory since). What was read before a truncation must not be given.
     pub fn supply(
         &self,
         chunks: &[Chunk],
@@ -374,10 +374,12 @@ impl PartitionLog {
         let up_to = up_to.min(self.stored_end());
         let mut pieces: Vec<Bytes> = Vec::new();
         let mut size = 0;
+        // Chunks of two reads may overlap, when the log was compacted between them.
+        let mut at = from;
         'chunks: for chunk in chunks {
             let mut run = 0..0;
             for (header, range) in batch::batches(&chunk.bytes).map_while(Result::ok) {
-                if header.next_offset() <= from {
+                if header.next_offset() <= at {
                     continue;
                 }
                 let fits = size + range.len() <= bytes_max || (size == 0 && min_one);
@@ -386,6 +388,7 @@ impl PartitionLog {
                     break 'chunks;
                 }
                 size += range.len();
+                at = header.next_offset();
                 run = if run.is_empty() { range } else { run.start..range.end };
             }
             pieces.push(chunk.bytes.slice(run));

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use crate::effects::{Effects, ReplyToken};
 use crate::log::ReadOutcome;
 use crate::log::io::{Chunk, IoId, IoOp, IoResult};
+use crate::protocol::batch::batches;
 use crate::protocol::messages::fetch_response::{
     EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
@@ -30,6 +31,7 @@ use crate::types::{BrokerEpoch, BrokerId, Compression, LeaderEpoch, LogId, Offse
 use super::leader::FollowerFetch;
 use super::manager::{IoFor, ReplicaManager};
 use super::partition::Partition;
+use super::read_ahead::Ahead;
 
 /// The first version that a topic of zstd is read in.
 const ZSTD_VERSION: i16 = 10;
@@ -317,12 +319,25 @@ impl ReplicaManager {
         self.next_reading += 1;
         let number = self.next_reading;
         let mut waiting = BTreeMap::new();
+        let mut ready = Vec::new();
         for (entry, op, read) in reads {
-            let io = fx.submit(op);
-            self.ios.insert(io, IoFor::Fetch { number, entry });
+            let ahead = match &op {
+                IoOp::Read { log, from, .. } => {
+                    self.read_ahead.claim(*log, read.truncations, *from, (number, entry))
+                }
+                _ => Ahead::Nothing,
+            };
+            match ahead {
+                Ahead::Ready(chunks) => ready.push((entry, chunks)),
+                Ahead::Underway => {}
+                Ahead::Nothing => drop(self.submit_read(op, IoFor::Fetch { number, entry }, fx)),
+            }
             waiting.insert(entry, read);
         }
         self.reading.insert(number, ReadingFetch { fetch, data, waiting });
+        for (entry, chunks) in ready {
+            self.fetch_read(number, entry, IoResult::Read(chunks), fx);
+        }
     }
 
     /// Storage has read for a fetch.
@@ -330,14 +345,19 @@ impl ReplicaManager {
         let Some(reading) = self.reading.get_mut(&number) else { return };
         let Some(read) = reading.waiting.remove(&entry) else { return };
         let wanted = reading.fetch.entries.get(entry);
+        let mut read_on = None;
         if let (Some(wanted), Some(data)) = (wanted, reading.data.get_mut(entry)) {
             let partition = wanted.log.ok().and_then(|log| self.partitions.get(&log));
-            fill(data, partition, wanted, &read, result);
+            let chunks = fill(data, partition, wanted, &read, result);
+            read_on = wanted.log.ok().zip(data.records.as_ref().and_then(end_of)).zip(chunks);
         }
         if reading.waiting.is_empty()
             && let Some(ReadingFetch { fetch, data, .. }) = self.reading.remove(&number)
         {
             self.answer_fetch(fetch, data, fx);
+        }
+        if let Some(((log, next), chunks)) = read_on {
+            self.read_on(log, next, chunks, read.bytes_max, fx);
         }
     }
 
@@ -438,31 +458,37 @@ fn diverging(partition: &Partition, entry: &FetchEntry) -> Option<(LeaderEpoch, 
     (epoch < last_fetched || end < entry.offset).then_some((epoch, end))
 }
 
-/// Puts what storage read into the response, if it still holds.
+/// The offset after the last record, if there are any.
+fn end_of(records: &Bytes) -> Option<Offset> {
+    batches(records).map_while(Result::ok).last().map(|(header, _)| header.next_offset())
+}
+
+/// Puts what storage read into the response, if it still holds, and gives it back.
 fn fill(
     data: &mut PartitionData,
     partition: Option<&Partition>,
     wanted: &FetchEntry,
     read: &StorageRead,
     result: IoResult,
-) {
+) -> Option<Vec<Chunk>> {
     let leads = partition.filter(|p| p.leading().is_some() && p.leader_epoch == read.leader_epoch);
     let Some(partition) = leads else {
         data.error_code = ErrorCode::NotLeaderOrFollower.code();
-        return;
+        return None;
     };
     let chunks: Vec<Chunk> = match result {
         IoResult::Read(chunks) => chunks,
         IoResult::Done | IoResult::Failed(_) => {
             data.error_code = ErrorCode::KafkaStorageError.code();
-            return;
+            return None;
         }
     };
     // The log was cut in between: let the reader come again.
-    if partition.log.truncations() == read.truncations {
-        let records = partition.log.supply(&chunks, wanted.offset, read.up_to, read.bytes_max, true);
-        data.records = Some(records);
+    if partition.log.truncations() != read.truncations {
+        return None;
     }
+    data.records = Some(partition.log.supply(&chunks, wanted.offset, read.up_to, read.bytes_max, true));
+    Some(chunks)
 }
 
 /// A leader epoch of the wire; -1 is none.

@@ -23,6 +23,7 @@ use super::local::LocalReadId;
 use super::partition::{Partition, Role};
 use super::produce::DelayedProduce;
 use super::purgatory::Purgatory;
+use super::read_ahead::ReadAhead;
 use super::retention::DelayedDeletion;
 use super::spec::{LiveBroker, PartitionSpec, RoleChange};
 use super::storage::Unclaimed;
@@ -58,6 +59,8 @@ pub(super) enum IoFor {
     Deletion(LogId),
     /// A fetch's read of one partition.
     Fetch { number: u64, entry: usize },
+    /// What a fetch may want next.
+    ReadAhead(u64),
     /// A look-up by time.
     Lookup(Lookup),
     /// A read for a coordinator.
@@ -88,6 +91,7 @@ pub struct ReplicaManager {
     /// Fetches that wait for storage.
     pub(super) reading: BTreeMap<u64, ReadingFetch>,
     pub(super) next_reading: u64,
+    pub(super) read_ahead: ReadAhead,
     pub(super) lookups: BTreeMap<u64, DelayedListOffsets>,
     pub(super) local: super::local::LocalReads,
     pub(super) fetchers: BTreeMap<BrokerId, Fetcher>,
@@ -128,6 +132,7 @@ impl ReplicaManager {
             deletions: Purgatory::default(),
             reading: BTreeMap::new(),
             next_reading: 0,
+            read_ahead: ReadAhead::default(),
             lookups: BTreeMap::new(),
             local: Default::default(),
             fetchers: BTreeMap::new(),
@@ -270,6 +275,7 @@ impl ReplicaManager {
             Some(IoFor::Log { log, incarnation }) => self.log_io_done(now, log, incarnation, &result, fx),
             Some(IoFor::Deletion(log)) => self.deletion_done(now, log, &result, fx),
             Some(IoFor::Fetch { number, entry }) => self.fetch_read(number, entry, result, fx),
+            Some(IoFor::ReadAhead(id)) => self.read_ahead_done(id, result, fx),
             Some(IoFor::Lookup(lookup)) => self.lookup_read(lookup, result, fx),
             Some(IoFor::Local(id)) => self.local_read_done(id, result),
             Some(IoFor::Checkpoint) => {

@@ -24,6 +24,7 @@ mod manager;
 mod partition;
 mod produce;
 mod purgatory;
+mod read_ahead;
 mod retention;
 mod spec;
 mod storage;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{MessageEvent, MessagePort};
 
 use crate::client::{
@@ -26,6 +27,7 @@ use crate::time::{Duration, Instant};
 use crate::types::{Compression, TopicName};
 
 use super::clock;
+use super::packed;
 
 /// Where a call's end is awaited.
 type Caller<C> = oneshot::Sender<Result<<C as Client>::Reply, ClientError>>;
@@ -40,6 +42,8 @@ pub(super) struct Engine<C: Client> {
     ports: RefCell<BTreeMap<ConnId, Port>>,
     callers: RefCell<BTreeMap<CallId, Caller<C>>>,
     next_call: Cell<u64>,
+    /// Calls were taken and their turn is on its way.
+    turn_due: Cell<bool>,
     timer: RefCell<Option<(Instant, Timeout)>>,
     this: Weak<Engine<C>>,
 }
@@ -68,6 +72,7 @@ impl<C: Client + 'static> Engine<C> {
             ports: RefCell::default(),
             callers: RefCell::default(),
             next_call: Cell::new(0),
+            turn_due: Cell::new(false),
             timer: RefCell::default(),
             this: this.clone(),
         })
@@ -78,11 +83,27 @@ impl<C: Client + 'static> Engine<C> {
         self.next_call.set(id.0);
         let (sender, receiver) = oneshot::channel();
         self.callers.borrow_mut().insert(id, sender);
-        self.give(ClientInput::Call(id, call));
+        self.machine.borrow_mut().take(clock::now(), ClientInput::Call(id, call));
+        self.turn_soon();
         match receiver.await {
             Ok(result) => result.map_err(|error| error_object(&error)),
             Err(_) => Err(JsValue::from_str("the client is gone")),
         }
+    }
+
+    /// At the end of this task: calls made together go together.
+    fn turn_soon(&self) {
+        if self.turn_due.replace(true) {
+            return;
+        }
+        let this = self.this.clone();
+        spawn_local(async move {
+            if let Some(engine) = this.upgrade() {
+                engine.turn_due.set(false);
+                engine.machine.borrow_mut().turn(clock::now());
+                engine.carry_out();
+            }
+        });
     }
 
     fn give(&self, input: ClientInput<C::Call>) {
@@ -230,40 +251,39 @@ impl ProducerHost {
         Ok(ProducerHost { engine })
     }
 
-    /// `topics`: `[[topic, [[key, value, headers, partition, timestamp], ...]], ...]`. Resolves with
-    /// `[[topic, partition, baseOffset, logAppendTime], ...]`. `compression` is the codec's number in a batch.
+    /// `topics`: `[[topic, bytes, numbers], ...]`, records as `packed` has them. Resolves with four numbers of each
+    /// partition: the topic's place in `topics`, the partition, the first offset, the log append time; NaN where there is
+    /// none. `compression` is the codec's number in a batch.
     pub async fn send(
         &self,
         topics: Array,
         acks: i16,
         compression: i16,
         timeout_ms: Option<u32>,
-    ) -> Result<Array, JsValue> {
+    ) -> Result<Vec<f64>, JsValue> {
         let engine = Rc::clone(&self.engine);
-        let topics = topics
-            .iter()
-            .map(|topic| {
-                let topic: Array = topic.unchecked_into();
-                let records: Array = topic.get(1).unchecked_into();
-                (
-                    topic_name(&topic.get(0)),
-                    records.iter().map(|record| record_of(&record.unchecked_into())).collect(),
-                )
-            })
-            .collect();
+        let topics = topics.iter().map(|topic| {
+            let topic: Array = topic.unchecked_into();
+            let (bytes, numbers) = (topic.get(1).unchecked_into(), topic.get(2).unchecked_into());
+            Some((topic_name(&topic.get(0)), packed::unpack(&bytes, &numbers)?))
+        });
+        let topics: Vec<(TopicName, Vec<ProducerRecord>)> =
+            topics.collect::<Option<_>>().ok_or_else(|| {
+                let message = "messages: the numbers do not fit the bytes";
+                error_object(&ClientError::new(FailureKind::Invalid, message))
+            })?;
         let compression = Compression::from_bits(compression).ok_or_else(|| {
             let message = format!("compression: {compression} is no codec of CompressionTypes");
             error_object(&ClientError::new(FailureKind::Invalid, message))
         })?;
+        let names: Vec<TopicName> = topics.iter().map(|(name, _)| name.clone()).collect();
         let call = ProducerCall::Send { topics, acks, compression, timeout: timeout_ms.map(ms) };
-        let ProducerReply::Sent(results) = engine.call(call).await? else { return Ok(Array::new()) };
-        let results = results.into_iter().map(|result| {
-            Array::of4(
-                &result.topic.as_str().into(),
-                &result.partition.into(),
-                &offset_or_undefined(result.base_offset),
-                &offset_or_undefined(result.log_append_time),
-            )
+        let ProducerReply::Sent(results) = engine.call(call).await? else { return Ok(Vec::new()) };
+        let number = |value: Option<i64>| value.map_or(f64::NAN, |value| value as f64);
+        let results = results.into_iter().flat_map(|result| {
+            let topic = names.iter().position(|name| *name == result.topic).map_or(f64::NAN, |at| at as f64);
+            let partition = result.partition.into();
+            [topic, partition, number(result.base_offset), number(result.log_append_time)]
         });
         Ok(results.collect())
     }
@@ -499,76 +519,16 @@ fn topic_name(value: &JsValue) -> TopicName {
     TopicName::from(value.as_string().unwrap_or_default().as_str())
 }
 
-fn record_of(record: &Array) -> ProducerRecord {
-    let headers: Array = record.get(2).unchecked_into();
-    ProducerRecord {
-        key: bytes_of(&record.get(0)),
-        value: bytes_of(&record.get(1)),
-        headers: headers
-            .iter()
-            .map(|header| {
-                let header: Array = header.unchecked_into();
-                (header.get(0).as_string().unwrap_or_default(), bytes_of(&header.get(1)))
-            })
-            .collect(),
-        partition: record.get(3).as_f64().map(|partition| partition as i32),
-        timestamp: record.get(4).as_f64().map(|timestamp| timestamp as i64),
-    }
-}
-
-/// Text or bytes; anything else is null.
-fn bytes_of(value: &JsValue) -> Option<Bytes> {
-    match value.as_string() {
-        Some(text) => Some(Bytes::from(text.into_bytes())),
-        None => value.dyn_ref::<Uint8Array>().map(|array| Bytes::from(array.to_vec())),
-    }
-}
-
-fn offset_or_undefined(offset: Option<i64>) -> JsValue {
-    offset.map_or(JsValue::UNDEFINED, |offset| offset.to_string().into())
-}
-
-/// A batch with kafkajs's message fields.
+/// `{ topic, partition, highWatermark, bytes, numbers }`, records as `packed` has them.
 fn batch_object(batch: &FetchedBatch) -> JsValue {
-    let messages: Array = batch
-        .records
-        .iter()
-        .map(|record| {
-            let headers = Object::new();
-            for (name, value) in &record.headers {
-                add_header(&headers, name, bytes_or_null(value.as_ref()));
-            }
-            let message = Object::new();
-            set(&message, "key", &bytes_or_null(record.key.as_ref()));
-            set(&message, "value", &bytes_or_null(record.value.as_ref()));
-            set(&message, "timestamp", &record.timestamp.to_string().into());
-            set(&message, "offset", &record.offset.to_string().into());
-            set(&message, "headers", &headers);
-            message
-        })
-        .collect();
+    let (bytes, numbers) = packed::pack(&batch.records);
     let object = Object::new();
     set(&object, "topic", &batch.topic.as_str().into());
     set(&object, "partition", &batch.partition.into());
     set(&object, "highWatermark", &batch.high_watermark.to_string().into());
-    set(&object, "messages", &messages);
+    set(&object, "bytes", &bytes);
+    set(&object, "numbers", &numbers);
     object.into()
-}
-
-/// As kafkajs has it: a name that comes again makes a list.
-fn add_header(headers: &Object, name: &str, value: JsValue) {
-    if !Object::has_own(headers, &name.into()) {
-        return set(headers, name, &value);
-    }
-    let known = Reflect::get(headers, &name.into()).unwrap_or_default();
-    match known.dyn_ref::<Array>() {
-        Some(list) => drop(list.push(&value)),
-        None => set(headers, name, &Array::of2(&known, &value)),
-    }
-}
-
-fn bytes_or_null(bytes: Option<&Bytes>) -> JsValue {
-    bytes.map_or(JsValue::NULL, |bytes| Uint8Array::from(bytes.as_ref()).into())
 }
 
 fn event_object(event: &ConsumerEvent) -> (&'static str, JsValue) {

@@ -4,34 +4,35 @@
 //! store     key              value
 //! meta      key              Uint8Array
 //! segments  [log, base]      Uint8Array: one row per segment
-//! chunks    [log, base]      Uint8Array: a run of whole record batches
+//! chunks    see `rows`       Uint8Array: a run of whole record batches, or a piece of it
 //! ```
 //!
 //! `log` is `LogId`'s text. Consecutive writes, of all logs, go into one transaction (group commit); consecutive reads
-//! share one too. Version 1 of the format; a change of it is a new version with its own migration.
+//! share one too.
+//!
+//! Versions of the format; who opens a newer one than it knows is refused by the browser, and the data stays as it is.
+//!
+//! 1. Every chunk is whole.
+//! 2. Chunks of some sizes are in pieces. Nothing to migrate: those that are whole stay so.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-use js_sys::{Array, Uint8Array};
 use rexie::{KeyRange, ObjectStore, Rexie, Store, Transaction, TransactionMode};
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{IdbCursorDirection, IdbCursorWithValue, IdbObjectStore, IdbRequest, IdbTransaction};
+use wasm_bindgen::JsValue;
+use web_sys::IdbTransaction;
 
-use crate::log::CHUNK_BYTES_MAX;
 use crate::log::io::{Chunk, IoError, IoId, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
 use crate::types::{LogId, Offset};
 
-use super::connection::{Connection, Mode, thrown};
+use super::connection::{Connection, Mode};
+use super::reading::Reading;
+use super::rows::{Assembly, bytes_of, key_of, log_key, range, rows_of, span, value_of};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const META: &str = "meta";
 const SEGMENTS: &str = "segments";
 const CHUNKS: &str = "chunks";
-
-/// The most chunks of one request.
-const PAGE_CHUNKS_MAX: usize = 1024;
 
 /// One broker's database.
 pub struct IndexedDb {
@@ -42,6 +43,8 @@ pub struct IndexedDb {
     abort_next: Cell<bool>,
     /// Logs whose last write failed: no append until a truncation succeeds.
     poisoned: RefCell<BTreeSet<LogId>>,
+    /// The mean size of the rows that were last read of each log.
+    row_sizes: RefCell<BTreeMap<LogId, usize>>,
 }
 
 impl IndexedDb {
@@ -53,7 +56,8 @@ impl IndexedDb {
             db: RefCell::new(Some(db)),
             connection: Connection::new(name),
             abort_next: Cell::new(false),
-            poisoned: RefCell::new(BTreeSet::new()),
+            poisoned: RefCell::default(),
+            row_sizes: RefCell::default(),
         })
     }
 
@@ -79,12 +83,12 @@ impl IndexedDb {
     pub async fn recovered(&self) -> Result<Recovered, IoError> {
         let transaction = self.reading(&[META, SEGMENTS, CHUNKS]).await?;
         let mut recovered = Recovered::default();
-        for (key, value) in entries(&store(&transaction, META)?, None, None).await? {
+        for (key, value) in entries(&store(&transaction, META)?, None).await? {
             if let Some(key) = key.as_string() {
                 recovered.meta.insert(key, bytes_of(&value));
             }
         }
-        for (key, value) in entries(&store(&transaction, SEGMENTS)?, None, None).await? {
+        for (key, value) in entries(&store(&transaction, SEGMENTS)?, None).await? {
             if let Some((log, base)) = log_key(&key) {
                 let log = recovered.logs.entry(log).or_insert_with(RecoveredLog::default);
                 log.rows.push(SegmentRow { base, bytes: bytes_of(&value) });
@@ -93,12 +97,12 @@ impl IndexedDb {
         let chunks = store(&transaction, CHUNKS)?;
         for (id, log) in &mut recovered.logs {
             let from = log.rows.last().map_or(Offset::ZERO, |row| row.base);
-            let range = range(*id, Some(from), None)?;
-            for (key, value) in entries(&chunks, Some(range), None).await? {
-                if let Some((_, base)) = log_key(&key) {
-                    log.tail.push(Chunk { base, bytes: bytes_of(&value) });
-                }
+            let range = range(*id, from)?;
+            let mut tail = Assembly::default();
+            for (key, value) in entries(&chunks, Some(range)).await? {
+                tail.add(&key, &value);
             }
+            log.tail = tail.finish();
         }
         Ok(recovered)
     }
@@ -179,7 +183,8 @@ impl IndexedDb {
 
     /// Reads of one run share transactions, until each has enough.
     async fn read_run(&self, run: Vec<(IoId, IoOp)>) -> Vec<(IoId, IoResult)> {
-        let mut reads: Vec<Reading> = run.iter().map(|(_, op)| Reading::new(op)).collect();
+        let known = self.row_sizes.borrow().clone();
+        let mut reads: Vec<Reading> = run.iter().map(|(_, op)| Reading::new(op, &known)).collect();
         let mut failure = None;
         while failure.is_none() && reads.iter().any(Reading::wants_more) {
             let requests = |transaction: &IdbTransaction| {
@@ -191,9 +196,10 @@ impl IndexedDb {
                 Err(error) => Some(error),
             };
         }
+        self.row_sizes.borrow_mut().extend(reads.iter().filter_map(Reading::row_size));
         let result = |read: Reading| match &failure {
             Some(error) => IoResult::Failed(error.clone()),
-            None => IoResult::Read(read.found),
+            None => IoResult::Read(read.finish()),
         };
         run.into_iter().zip(reads).map(|((id, _), read)| (id, result(read))).collect()
     }
@@ -210,95 +216,6 @@ impl IndexedDb {
         let transaction = db.transaction(stores, mode).map_err(io_error)?;
         *self.db.borrow_mut() = Some(db);
         Ok(transaction)
-    }
-}
-
-/// One read as it goes on.
-struct Reading {
-    log: LogId,
-    bytes_max: usize,
-    found: Vec<Chunk>,
-    size: usize,
-    /// Where the next page begins.
-    next: Offset,
-    /// The chunk at or below the offset wanted has been asked for.
-    floored: bool,
-    at_end: bool,
-    page: u32,
-    floor: Option<IdbRequest>,
-    keys: Option<IdbRequest>,
-    values: Option<IdbRequest>,
-}
-
-impl Reading {
-    fn new(op: &IoOp) -> Reading {
-        let IoOp::Read { log, from, bytes_max } = op else { unreachable!("only reads are read") };
-        // As many as make `bytes_max` when they are full, and the two that must come.
-        let page = (bytes_max / CHUNK_BYTES_MAX + 2).min(PAGE_CHUNKS_MAX) as u32;
-        Reading {
-            log: *log,
-            bytes_max: *bytes_max,
-            found: Vec::new(),
-            size: 0,
-            next: *from,
-            floored: false,
-            at_end: false,
-            page,
-            floor: None,
-            keys: None,
-            values: None,
-        }
-    }
-
-    /// At least two chunks, whatever the limit.
-    fn wants_more(&self) -> bool {
-        !self.at_end && (self.found.len() < 2 || self.size < self.bytes_max)
-    }
-
-    fn ask(&mut self, chunks: &IdbObjectStore) -> Result<(), JsValue> {
-        if !self.wants_more() {
-            return Ok(());
-        }
-        if !std::mem::replace(&mut self.floored, true) {
-            let below = range(self.log, None, Some(self.next)).map_err(|error| text(&error))?.into();
-            let request = chunks.open_cursor_with_range_and_direction(&below, IdbCursorDirection::Prev)?;
-            self.floor = Some(request);
-            self.next = self.next.plus(1);
-        }
-        let above = range(self.log, Some(self.next), None).map_err(|error| text(&error))?.into();
-        self.keys = Some(chunks.get_all_keys_with_key_and_limit(&above, self.page)?);
-        self.values = Some(chunks.get_all_with_key_and_limit(&above, self.page)?);
-        Ok(())
-    }
-
-    fn take(&mut self) -> Result<(), IoError> {
-        if let Some(request) = self.floor.take() {
-            let cursor = request.result().map_err(|error| thrown(&error))?;
-            if let Some(cursor) = cursor.dyn_ref::<IdbCursorWithValue>() {
-                let key = cursor.key().map_err(|error| thrown(&error))?;
-                self.add(&key, &cursor.value().map_err(|error| thrown(&error))?);
-            }
-        }
-        let (Some(keys), Some(values)) = (self.keys.take(), self.values.take()) else { return Ok(()) };
-        let keys: Array = keys.result().map_err(|error| thrown(&error))?.unchecked_into();
-        let values: Array = values.result().map_err(|error| thrown(&error))?.unchecked_into();
-        for (key, value) in keys.iter().zip(values.iter()) {
-            if self.wants_more() {
-                self.add(&key, &value);
-            }
-        }
-        self.at_end = keys.length() < self.page;
-        // Small chunks: more of them at a time.
-        self.page = (self.page * 4).min(PAGE_CHUNKS_MAX as u32);
-        Ok(())
-    }
-
-    fn add(&mut self, key: &JsValue, value: &JsValue) {
-        let Some((_, base)) = log_key(key) else { return };
-        let bytes = bytes_of(value);
-        self.size += bytes.len();
-        self.found.push(Chunk { base, bytes });
-        self.next = base.plus(1).max(self.next);
     }
 }
 
@@ -334,8 +251,9 @@ fn put(transaction: &IdbTransaction, op: &IoOp) -> Result<(), JsValue> {
         }
         IoOp::Append { log, chunks, rows, .. } => put_all(transaction, *log, chunks, rows),
         IoOp::Truncate { log, to, keep, rows } => {
-            delete(CHUNKS, range(*log, Some(*to), None))?;
-            delete(SEGMENTS, range(*log, Some(*to), None))?;
+            // Also the kept one as it was: it may have been in more pieces.
+            delete(CHUNKS, range(*log, keep.as_ref().map_or(*to, |kept| kept.base.min(*to))))?;
+            delete(SEGMENTS, range(*log, *to))?;
             put_all(transaction, *log, keep.as_slice(), rows)
         }
         IoOp::Rewrite { log, from, to, chunks, rows, gone } => {
@@ -353,8 +271,8 @@ fn put(transaction: &IdbTransaction, op: &IoOp) -> Result<(), JsValue> {
             delete(SEGMENTS, span(*log, Offset::ZERO, *before))
         }
         IoOp::DeleteLog { log } => {
-            delete(CHUNKS, range(*log, None, None))?;
-            delete(SEGMENTS, range(*log, None, None))
+            delete(CHUNKS, range(*log, Offset::ZERO))?;
+            delete(SEGMENTS, range(*log, Offset::ZERO))
         }
         IoOp::Read { .. } => unreachable!("a read is not written"),
     }
@@ -368,8 +286,8 @@ fn put_all(
 ) -> Result<(), JsValue> {
     if !chunks.is_empty() {
         let store = transaction.object_store(CHUNKS)?;
-        for chunk in chunks {
-            store.put_with_key(&value_of(&chunk.bytes), &key_of(log, chunk.base))?;
+        for (key, value) in chunks.iter().flat_map(|chunk| rows_of(log, chunk)) {
+            store.put_with_key(&value, &key)?;
         }
     }
     if !rows.is_empty() {
@@ -385,54 +303,18 @@ fn store(transaction: &Transaction, name: &str) -> Result<Store, IoError> {
     transaction.store(name).map_err(io_error)
 }
 
-/// Keys with their values, ascending, at most `limit`. Two bulk requests: a cursor would cost a turn per record.
-async fn entries(
-    store: &Store,
-    range: Option<KeyRange>,
-    limit: Option<u32>,
-) -> Result<Vec<(JsValue, JsValue)>, IoError> {
-    let keys = store.get_all_keys(range.clone(), limit);
-    let values = store.get_all(range, limit);
+/// Keys with their values, ascending. Two bulk requests: a cursor would cost a turn per record.
+async fn entries(store: &Store, range: Option<KeyRange>) -> Result<Vec<(JsValue, JsValue)>, IoError> {
+    let keys = store.get_all_keys(range.clone(), None);
+    let values = store.get_all(range, None);
     let (keys, values) = (keys.await.map_err(io_error)?, values.await.map_err(io_error)?);
     Ok(keys.into_iter().zip(values).collect())
 }
 
-fn key_of(log: LogId, base: Offset) -> JsValue {
-    Array::of2(&JsValue::from_str(&log.to_string()), &JsValue::from_f64(base.0 as f64)).into()
-}
-
-fn log_key(key: &JsValue) -> Option<(LogId, Offset)> {
-    let key: &Array = key.dyn_ref()?;
-    Some((key.get(0).as_string()?.parse().ok()?, Offset(key.get(1).as_f64()? as i64)))
-}
-
-/// Keys of a log from `from` to `to`, both inclusive; without an end, all on that side.
-fn range(log: LogId, from: Option<Offset>, to: Option<Offset>) -> Result<KeyRange, IoError> {
-    let from = key_of(log, from.unwrap_or(Offset::ZERO));
-    let to = key_of(log, to.unwrap_or(Offset((1 << 53) - 1)));
-    KeyRange::bound(&from, &to, Some(false), Some(false)).map_err(|error| other(&error))
-}
-
-/// Keys of a log from `from` (inclusive) to `to` (exclusive).
-fn span(log: LogId, from: Offset, to: Offset) -> Result<KeyRange, IoError> {
-    let (from, to) = (key_of(log, from), key_of(log, to));
-    KeyRange::bound(&from, &to, Some(false), Some(true)).map_err(|error| other(&error))
-}
-
-fn value_of(bytes: &Bytes) -> JsValue {
-    // A copy: a view would make the structured clone take the whole wasm memory along.
-    Uint8Array::from(bytes.as_ref()).into()
-}
-
-fn bytes_of(value: &JsValue) -> Bytes {
-    value.dyn_ref::<Uint8Array>().map(|array| Bytes::from(array.to_vec())).unwrap_or_default()
-}
-
-fn io_error(error: rexie::Error) -> IoError {
-    other(&error)
-}
-
-fn other(error: &impl std::fmt::Display) -> IoError {
-    let text = error.to_string();
+/// A failure in the storage's terms.
+pub(super) fn io_error(error: impl Into<rexie::Error>) -> IoError {
+    let error = error.into();
+    // Its own text is only that there was one.
+    let text = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
     if text.contains("QuotaExceeded") { IoError::QuotaExceeded } else { IoError::Other(text) }
 }

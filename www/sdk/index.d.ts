@@ -137,6 +137,8 @@ export interface ProducerOptions {
   createPartitioner?: CreatePartitioner
   /** How long a batch may wait for company, in ms. */
   linger?: number
+  /** A batch is closed at this size, in bytes. Default 1 MiB: what a topic takes by default (`max.message.bytes`). */
+  batchSize?: number
   /** How long a record may take from `send` to its ack, in ms. */
   deliveryTimeout?: number
   maxInFlightRequests?: number
@@ -157,6 +159,10 @@ export interface ConsumerOptions {
   maxBytes?: number
   maxWaitTimeInMs?: number
 }
+/**
+ * Keys, values and headers are views of their batch's memory, as kafkajs's Buffers are: `slice()` what you keep for long, or
+ * send to a worker or a database (which would copy the whole batch each time).
+ */
 export interface KafkaMessage {
   key: Uint8Array | null
   value: Uint8Array | null

@@ -5,6 +5,7 @@ import {
   KafkaJSTimeout, TabmqOptionError
 } from './errors.js'
 import { check } from './options.js'
+import { pack, unpack } from './packed.js'
 
 export const CompressionTypes = Object.freeze({ None: 0, GZIP: 1, Snappy: 2, LZ4: 3, ZSTD: 4 })
 export const ConfigResourceTypes = Object.freeze({ TOPIC: 2, BROKER: 4 })
@@ -109,7 +110,7 @@ class Producer {
       idempotent: by(flag, true),
       createPartitioner: by(func, Partitioners.DefaultPartitioner),
       linger: by(whole(0, 60000), 0),
-      batchSize: by(whole(1, 16 << 20), 262144),
+      batchSize: by(whole(1, 16 << 20), 1 << 20),
       bufferMemory: by(whole(1 << 16, 1 << 30), 32 << 20),
       deliveryTimeout: by(whole(100, DAY_MS), 120000),
       maxInFlightRequests: anything,
@@ -151,11 +152,21 @@ class Producer {
         if (typeof topic !== 'string' || topic === '') throw new TabmqOptionError('topic', 'must be a text')
         if (!Array.isArray(messages)) throw new TabmqOptionError('messages', 'must be a list')
         const choose = this.#choose && await this.#chooser(topic)
-        topics.push([topic, messages.map((message) => record(message, choose))])
+        topics.push([topic, ...pack(messages, choose)])
       }
       const results = await this.#host.send(topics, acks, compression, timeout)
-      return results.map(([topicName, partition, baseOffset, logAppendTime]) =>
-        ({ topicName, partition, errorCode: 0, baseOffset, logAppendTime: logAppendTime ?? '-1' }))
+      const sent = []
+      for (let n = 0; n < results.length; n += 4) {
+        const [topic, partition, offset, time] = results.subarray(n, n + 4)
+        sent.push({
+          topicName: topicMessages[topic].topic,
+          partition,
+          errorCode: 0,
+          baseOffset: Number.isNaN(offset) ? undefined : String(offset),
+          logAppendTime: Number.isNaN(time) ? '-1' : String(time)
+        })
+      }
+      return sent
     }, signal)
   }
 
@@ -173,22 +184,6 @@ class Producer {
   async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')] () {
     await this.disconnect()
   }
-}
-
-function record (message, choose) {
-  if (message === null || typeof message !== 'object') throw new TabmqOptionError('messages', 'must be a list of objects')
-  const { key = null, value, headers = {}, timestamp } = message
-  if (value === undefined) throw new TabmqOptionError('value', 'must be a text, bytes or null')
-  const partition = message.partition ?? choose?.(message)
-  const flat = Object.entries(headers).flatMap(([name, values]) =>
-    (Array.isArray(values) ? values : [values]).map((one) => [name, bytes('headers', one)]))
-  return [bytes('key', key), bytes('value', value), flat, partition, timestamp === undefined ? undefined : Number(timestamp)]
-}
-
-function bytes (option, value) {
-  if (value === null || value === undefined) return null
-  if (typeof value === 'string' || value instanceof Uint8Array) return value
-  throw new TabmqOptionError(option, 'must be a text, bytes or null')
 }
 
 class Consumer {
@@ -292,8 +287,8 @@ class Consumer {
   }
 
   /** @param {any} raw @param {any} options */
-  async #process (raw, { eachMessage, eachBatch, eachBatchAutoResolve }) {
-    const { topic, partition, messages } = raw
+  async #process ({ topic, partition, highWatermark, bytes, numbers }, { eachMessage, eachBatch, eachBatchAutoResolve }) {
+    const messages = unpack(bytes, numbers)
     let next = Number(messages[0].offset)
     const resolveOffset = (offset) => { next = Math.max(next, Number(offset) + 1) }
     const pause = () => {
@@ -310,7 +305,7 @@ class Consumer {
         }
       } else {
         const batch = {
-          ...raw, isEmpty: () => messages.length === 0,
+          topic, partition, highWatermark, messages, isEmpty: () => messages.length === 0,
           firstOffset: () => messages[0]?.offset ?? null, lastOffset: () => messages.at(-1).offset
         }
         await eachBatch({

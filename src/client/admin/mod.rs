@@ -72,16 +72,34 @@ impl Client for Admin {
     type Reply = AdminReply;
     type Event = ();
 
-    fn handle(&mut self, now: Instant, input: ClientInput<AdminCall>) {
+    fn take(&mut self, now: Instant, input: ClientInput<AdminCall>) {
         self.now = now;
-        match input {
-            ClientInput::Call(id, call) => self.call(now, id, call),
-            ClientInput::Opened(conn) => self.net.opened(now, conn),
-            ClientInput::Closed(conn) => self.net.closed(now, conn),
-            ClientInput::Bytes(conn, bytes) => self.net.received(now, conn, bytes),
-            ClientInput::Tick => {}
+        if let Some((id, call)) = self.net.take(now, input) {
+            self.call(now, id, call);
         }
-        self.turn(now);
+    }
+
+    fn turn(&mut self, now: Instant) {
+        self.net.tick(now);
+        while let Some((tag, result)) = self.net.pop_result(now) {
+            self.on_result(now, tag, result);
+        }
+        let ids: Vec<CallId> = self.tasks.keys().copied().collect();
+        for id in ids {
+            let Some(mut task) = self.tasks.remove(&id) else { continue };
+            if task.deadline > now && task.try_at.is_some_and(|at| at <= now) {
+                self.attempt(now, &mut task);
+            }
+            if task.deadline <= now {
+                self.forget_topic_of(&task.call);
+                let error = task.last_error.unwrap_or_else(|| {
+                    ClientError::new(FailureKind::Timeout, "The call was not answered in time.")
+                });
+                self.out.reply(id, Err(error));
+                continue;
+            }
+            self.tasks.insert(id, task);
+        }
     }
 
     fn poll_output(&mut self) -> ClientOutput<AdminReply, ()> {
@@ -138,29 +156,6 @@ impl Admin {
             last_error: None,
         };
         self.tasks.insert(id, task);
-    }
-
-    fn turn(&mut self, now: Instant) {
-        self.net.tick(now);
-        while let Some((tag, result)) = self.net.pop_result(now) {
-            self.on_result(now, tag, result);
-        }
-        let ids: Vec<CallId> = self.tasks.keys().copied().collect();
-        for id in ids {
-            let Some(mut task) = self.tasks.remove(&id) else { continue };
-            if task.deadline > now && task.try_at.is_some_and(|at| at <= now) {
-                self.attempt(now, &mut task);
-            }
-            if task.deadline <= now {
-                self.forget_topic_of(&task.call);
-                let error = task.last_error.unwrap_or_else(|| {
-                    ClientError::new(FailureKind::Timeout, "The call was not answered in time.")
-                });
-                self.out.reply(id, Err(error));
-                continue;
-            }
-            self.tasks.insert(id, task);
-        }
     }
 
     fn next_deadline(&self) -> Option<Instant> {

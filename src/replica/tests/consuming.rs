@@ -170,6 +170,47 @@ fn records_that_are_in_storage_only_are_read_from_there() {
 }
 
 #[test]
+fn who_reads_storage_in_sequence_waits_for_it_once_and_gets_every_record_once() {
+    let mut cluster = Cluster::new(1);
+    let tp = cluster.create("t", &[1], 1);
+    let wanted: Vec<String> = (0..40).map(|n| format!("{n} {}", "x".repeat(400_000))).collect();
+    for value in &wanted {
+        cluster.produce_and_wait(1, &tp, 1, &[value]);
+    }
+    let (mut found, mut waited) = (Vec::new(), 0);
+    while found.len() < wanted.len() {
+        let fetch = cluster.consume(1, &tp, found.len() as i64, 0);
+        if cluster.fetched(fetch).is_none() {
+            waited += 1;
+            cluster.run_for(2);
+        }
+        found.extend(values(&cluster.fetched(fetch).unwrap().records.unwrap()));
+        // As long as storage takes to read on.
+        cluster.run_for(2);
+    }
+    assert!(found == wanted, "each record once, in order");
+    assert_eq!(waited, 1);
+}
+
+#[test]
+fn a_fetch_of_what_is_being_read_ahead_waits_for_that_read() {
+    let mut cluster = Cluster::new(1);
+    let tp = cluster.create("t", &[1], 1);
+    let wanted: Vec<String> = (0..40).map(|n| format!("{n} {}", "x".repeat(400_000))).collect();
+    for value in &wanted {
+        cluster.produce_and_wait(1, &tp, 1, &[value]);
+    }
+    let first = cluster.consume(1, &tp, 0, 0);
+    cluster.run_for(2);
+    assert!(values(&cluster.fetched(first).unwrap().records.unwrap()) == wanted[..2]);
+    cluster.run_for(1);
+    let second = cluster.consume(1, &tp, 2, 0);
+    assert_eq!(cluster.fetched(second), None, "storage takes 2 ms");
+    cluster.run_for(1);
+    assert!(values(&cluster.fetched(second).unwrap().records.unwrap()) == wanted[2..4]);
+}
+
+#[test]
 fn offsets_are_listed_by_place_and_by_time() {
     let mut cluster = Cluster::new(2);
     let tp = cluster.create("t", &[1, 2], 1);
