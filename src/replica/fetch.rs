@@ -322,8 +322,8 @@ impl ReplicaManager {
         let mut ready = Vec::new();
         for (entry, op, read) in reads {
             let ahead = match &op {
-                IoOp::Read { log, from, .. } => {
-                    self.read_ahead.claim(*log, read.truncations, *from, (number, entry))
+                IoOp::Read { log, from, bytes_max } => {
+                    self.read_ahead.claim(*log, read.truncations, (*from, *bytes_max), (number, entry))
                 }
                 _ => Ahead::Nothing,
             };
@@ -349,15 +349,16 @@ impl ReplicaManager {
         if let (Some(wanted), Some(data)) = (wanted, reading.data.get_mut(entry)) {
             let partition = wanted.log.ok().and_then(|log| self.partitions.get(&log));
             let chunks = fill(data, partition, wanted, &read, result);
-            read_on = wanted.log.ok().zip(data.records.as_ref().and_then(end_of)).zip(chunks);
+            let next = data.records.as_ref().and_then(end_of);
+            read_on = wanted.log.ok().zip(next.map(|next| (wanted.offset, next))).zip(chunks);
         }
         if reading.waiting.is_empty()
             && let Some(ReadingFetch { fetch, data, .. }) = self.reading.remove(&number)
         {
             self.answer_fetch(fetch, data, fx);
         }
-        if let Some(((log, next), chunks)) = read_on {
-            self.read_on(log, next, chunks, read.bytes_max, fx);
+        if let Some(((log, way), chunks)) = read_on {
+            self.read_on(log, way, chunks, read.bytes_max, fx);
         }
     }
 

@@ -1,8 +1,8 @@
 //! Reading ahead: who reads a partition in sequence below what memory holds (a consumer that catches up, a follower far
 //! behind) finds its next records read already, or on their way, instead of waiting for storage each time.
 //!
-//! After each fetch that storage has served, what it read beyond is kept, and where that is not enough for another fetch of
-//! the size, more is read at once. All streams together keep `BYTES_MAX`; the one unused for longest goes first.
+//! After each fetch that storage has served, what it read beyond is kept, and where that is not enough for two more fetches
+//! of the size, more is read at once. All streams together keep `BYTES_MAX`; the one unused for longest goes first.
 
 use std::collections::VecDeque;
 
@@ -37,7 +37,9 @@ struct Stream {
     /// Bytes of chunks, also of those on their way.
     size: usize,
     reading: bool,
-    /// The fetch that waits for them, and which of its entries.
+    /// Its chunks are with a fetch, which brings back what it leaves of them (or not: then the stream has a hole).
+    lent: bool,
+    /// The fetch that waits for what is being read, and which of its entries.
     waiter: Option<(u64, usize)>,
 }
 
@@ -53,21 +55,37 @@ pub(super) enum Ahead {
 
 impl ReadAhead {
     /// What there is for entry `waiter` of a fetch, which wants this log from `from`.
-    pub fn claim(&mut self, log: LogId, truncations: u64, from: Offset, waiter: (u64, usize)) -> Ahead {
-        let wanted =
+    pub fn claim(
+        &mut self,
+        log: LogId,
+        truncations: u64,
+        (from, bytes_max): (Offset, usize),
+        waiter: (u64, usize),
+    ) -> Ahead {
+        let fits =
             |stream: &Stream| stream.log == log && stream.next == from && stream.truncations == truncations;
-        let free = |stream: &Stream| stream.waiter.is_none();
-        let Some(at) = self.streams.iter().position(|stream| wanted(stream) && free(stream)) else {
-            return Ahead::Nothing;
-        };
-        match self.streams.remove(at) {
-            None => Ahead::Nothing,
-            Some(stream) if stream.reading => {
-                self.streams.push_back(Stream { waiter: Some(waiter), ..stream });
-                Ahead::Underway
-            }
-            Some(stream) => Ahead::Ready(stream.chunks),
+        let free = |stream: &Stream| !stream.lent && stream.waiter.is_none();
+        let found = self.streams.iter().position(|stream| fits(stream) && free(stream));
+        let Some(mut stream) = found.and_then(|at| self.streams.remove(at)) else { return Ahead::Nothing };
+        if !stream.reading {
+            return Ahead::Ready(stream.chunks);
         }
+        let here: usize = stream.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        let ahead = if here < bytes_max / 2 {
+            // Too little for a response of its own.
+            stream.waiter = Some(waiter);
+            Ahead::Underway
+        } else {
+            stream.lent = true;
+            Ahead::Ready(std::mem::take(&mut stream.chunks))
+        };
+        self.streams.push_back(stream);
+        ahead
+    }
+
+    /// The stream whose chunks were given to a fetch from `from`, while it reads more.
+    fn lender(&mut self, log: LogId, from: Offset) -> Option<&mut Stream> {
+        self.streams.iter_mut().find(|stream| stream.lent && stream.log == log && stream.next == from)
     }
 
     fn add(&mut self, stream: Stream) {
@@ -85,20 +103,24 @@ impl ReadAhead {
 }
 
 impl ReplicaManager {
-    /// A fetch was given what lies before `next`, out of `chunks`, and may want as much again.
+    /// A fetch was given what lies from `from` to `next`, out of `chunks`, and may want as much again.
     pub(super) fn read_on(
         &mut self,
         log: LogId,
-        next: Offset,
+        (from, next): (Offset, Offset),
         mut chunks: Vec<Chunk>,
         bytes_max: usize,
         fx: &mut Effects,
     ) {
         let Some(partition) = self.partitions.get(&log) else { return };
         chunks.retain(|chunk| end_of(chunk) > next);
+        if let Some(stream) = self.read_ahead.lender(log, from) {
+            (stream.next, stream.chunks, stream.lent) = (next, chunks, false);
+            return;
+        }
         let end = chunks.last().map_or(next, end_of);
         let kept: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
-        let more = (kept < bytes_max).then(|| stored_from(&partition.log, end, bytes_max)).flatten();
+        let more = (kept < 2 * bytes_max).then(|| stored_from(&partition.log, end, bytes_max)).flatten();
         if chunks.is_empty() && more.is_none() {
             return;
         }
@@ -106,7 +128,8 @@ impl ReplicaManager {
         let id = self.read_ahead.next_id;
         self.read_ahead.next_id += 1;
         let (reading, size) = (more.is_some(), kept + more.as_ref().map_or(0, |_| bytes_max));
-        self.read_ahead.add(Stream { id, log, truncations, next, chunks, size, reading, waiter: None });
+        let stream = Stream { id, log, truncations, next, chunks, size, reading, lent: false, waiter: None };
+        self.read_ahead.add(stream);
         if let Some(op) = more {
             self.submit_read(op, IoFor::ReadAhead(id), fx);
         }
@@ -116,7 +139,7 @@ impl ReplicaManager {
     pub(super) fn read_ahead_done(&mut self, id: u64, result: IoResult, fx: &mut Effects) {
         let streams = &mut self.read_ahead.streams;
         let Some(at) = streams.iter().position(|stream| stream.id == id) else { return };
-        let Some(mut stream) = streams.remove(at) else { return };
+        let Some(mut stream) = streams.remove(at).filter(|stream| !stream.lent) else { return };
         let result = match result {
             IoResult::Read(found) => {
                 stream.chunks.extend(found);

@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::spawn_local;
-use web_sys::{MessageEvent, MessagePort};
+use web_sys::{MessageChannel, MessageEvent, MessagePort};
 
 use crate::client::{
     Admin, AdminCall, Assignor, CallId, Client, ClientError, ClientInput, ClientOptions, ClientOutput,
@@ -44,6 +43,10 @@ pub(super) struct Engine<C: Client> {
     next_call: Cell<u64>,
     /// Calls were taken and their turn is on its way.
     turn_due: Cell<bool>,
+    /// The last answers were to more than one call.
+    answered_together: Cell<bool>,
+    /// What is posted here begins that turn.
+    turns: TurnPort,
     timer: RefCell<Option<(Instant, Timeout)>>,
     this: Weak<Engine<C>>,
 }
@@ -73,6 +76,8 @@ impl<C: Client + 'static> Engine<C> {
             callers: RefCell::default(),
             next_call: Cell::new(0),
             turn_due: Cell::new(false),
+            answered_together: Cell::new(false),
+            turns: TurnPort::new(this.clone()),
             timer: RefCell::default(),
             this: this.clone(),
         })
@@ -91,19 +96,21 @@ impl<C: Client + 'static> Engine<C> {
         }
     }
 
-    /// At the end of this task: calls made together go together.
+    /// At once for who makes one call after another. Calls that were answered together mostly come again together: their
+    /// turn is the next task, when all have come. (Microtasks would not do: who awaits one of many sends and then makes
+    /// another is back some of them later.)
     fn turn_soon(&self) {
-        if self.turn_due.replace(true) {
-            return;
+        if !self.answered_together.get() {
+            self.turn();
+        } else if !self.turn_due.replace(true) {
+            self.turns.post();
         }
-        let this = self.this.clone();
-        spawn_local(async move {
-            if let Some(engine) = this.upgrade() {
-                engine.turn_due.set(false);
-                engine.machine.borrow_mut().turn(clock::now());
-                engine.carry_out();
-            }
-        });
+    }
+
+    fn turn(&self) {
+        self.turn_due.set(false);
+        self.machine.borrow_mut().turn(clock::now());
+        self.carry_out();
     }
 
     fn give(&self, input: ClientInput<C::Call>) {
@@ -112,6 +119,7 @@ impl<C: Client + 'static> Engine<C> {
     }
 
     fn carry_out(&self) {
+        let mut answers = 0;
         loop {
             let output = self.machine.borrow_mut().poll_output();
             match output {
@@ -134,6 +142,8 @@ impl<C: Client + 'static> Engine<C> {
                     drop(closed);
                 }
                 ClientOutput::Reply(id, result) => {
+                    answers += 1;
+                    self.answered_together.set(answers > 1);
                     let caller = self.callers.borrow_mut().remove(&id);
                     if let Some(caller) = caller {
                         // Nobody listens any more if the promise was dropped.
@@ -187,6 +197,38 @@ impl<C: Client + 'static> Engine<C> {
             });
             (at, timeout)
         });
+    }
+}
+
+/// Two ends of a channel, because a timer waits for at least a millisecond.
+struct TurnPort {
+    sender: MessagePort,
+    receiver: MessagePort,
+    _on_message: Closure<dyn FnMut()>,
+}
+
+impl TurnPort {
+    fn new<C: Client + 'static>(engine: Weak<Engine<C>>) -> TurnPort {
+        let on_message = Closure::<dyn FnMut()>::new(move || {
+            if let Some(engine) = engine.upgrade() {
+                engine.turn();
+            }
+        });
+        let channel = MessageChannel::new().expect("every browser with workers has it");
+        channel.port1().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        TurnPort { sender: channel.port2(), receiver: channel.port1(), _on_message: on_message }
+    }
+
+    fn post(&self) {
+        // Null can always be cloned.
+        let _ = self.sender.post_message(&JsValue::NULL);
+    }
+}
+
+impl Drop for TurnPort {
+    fn drop(&mut self) {
+        self.receiver.set_onmessage(None);
+        self.receiver.close();
     }
 }
 

@@ -193,6 +193,26 @@ fn who_reads_storage_in_sequence_waits_for_it_once_and_gets_every_record_once() 
 }
 
 #[test]
+fn who_reads_faster_than_storage_gets_every_record_once() {
+    let mut cluster = Cluster::new(1);
+    let tp = cluster.create("t", &[1], 1);
+    // Alone in a response, so that there is more in memory while more is being read.
+    let wanted: Vec<String> = (0..20).map(|n| format!("{n} {}", "x".repeat(700_000))).collect();
+    for value in &wanted {
+        cluster.produce_and_wait(1, &tp, 1, &[value]);
+    }
+    let (mut found, mut at_once) = (Vec::new(), 0);
+    while found.len() < wanted.len() {
+        let fetch = cluster.consume(1, &tp, found.len() as i64, 0);
+        at_once += usize::from(cluster.fetched(fetch).is_some());
+        cluster.run_until(10, "an answer", |cluster| cluster.fetched(fetch).is_some());
+        found.extend(values(&cluster.fetched(fetch).unwrap().records.unwrap()));
+    }
+    assert!(found == wanted, "each record once, in order");
+    assert!(at_once > wanted.len() / 2, "{at_once}");
+}
+
+#[test]
 fn a_fetch_of_what_is_being_read_ahead_waits_for_that_read() {
     let mut cluster = Cluster::new(1);
     let tp = cluster.create("t", &[1], 1);
