@@ -128,7 +128,7 @@ impl Quorum {
         fx: &mut Effects,
     ) -> Self {
         let log_config =
-            LogConfig { tail_bytes: TAIL_BYTES, timestamp_after_max: None, ..LogConfig::default() };
+            LogConfig { tail_bytes: TAIL_BYTES, timestamp_after_max: None, flush: true, ..LogConfig::default() };
         let (log, ops, report) = PartitionLog::recover(LogId::METADATA, log_config, recovered, now);
         if let Some(report) = report {
             fx.event(ClusterEvent::LogRecovered {
@@ -428,7 +428,9 @@ impl Quorum {
 
     /// Writes epoch and vote; what follows is held back until that is done.
     fn persist(&mut self, fx: &mut Effects) {
-        let op = IoOp::WriteMeta { key: QUORUM_STATE_KEY.to_owned(), value: self.state.encode() };
+        // Flushed, like the log's appends: Raft counts on a node that forgets neither its vote nor what it said it has.
+        let (key, value) = (QUORUM_STATE_KEY.to_owned(), self.state.encode());
+        let op = IoOp::WriteMeta { key, value, flush: true };
         self.state_writes.insert(fx.submit(op));
     }
 
