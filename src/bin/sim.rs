@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! sim --first 1 --seeds 100000     runs these seeds; the exit status is 1 at the first violation
+//! sim ... --violations 5           stops at the fifth violation
 //! sim --seed 17                    runs one
 //! sim --seed 17 --faults 0,3       runs one with these of its faults only (`none` for none)
 //! ```
@@ -21,11 +22,12 @@ mod native {
         /// None for all of the seed's.
         faults: Option<Vec<usize>>,
         threads: usize,
+        violations: u64,
     }
 
     fn arguments() -> Result<Arguments, String> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut read = Arguments { first: 1, seeds: 1, faults: None, threads: cores };
+        let mut read = Arguments { first: 1, seeds: 1, faults: None, threads: cores, violations: 1 };
         let mut words = std::env::args().skip(1);
         while let Some(name) = words.next() {
             let value = words.next().ok_or(format!("{name} needs a value"))?;
@@ -34,6 +36,7 @@ mod native {
                 "--first" => read.first = number()?,
                 "--seeds" => read.seeds = number()?,
                 "--seed" => (read.first, read.seeds) = (number()?, 1),
+                "--violations" => read.violations = number()?,
                 "--threads" => read.threads = number()?.max(1) as usize,
                 "--faults" if value == "none" => read.faults = Some(Vec::new()),
                 "--faults" => {
@@ -75,9 +78,10 @@ mod native {
                         events.fetch_add(outcome.events, Ordering::Relaxed);
                         millis.fetch_add(outcome.duration.as_millis() as u64, Ordering::Relaxed);
                         if let Some(failure) = failure {
-                            stop.store(true, Ordering::Relaxed);
                             if let Ok(mut failures) = failures.lock() {
                                 failures.push(failure);
+                                let enough = failures.len() as u64 >= arguments.violations;
+                                stop.fetch_or(enough, Ordering::Relaxed);
                             }
                         }
                     }

@@ -239,7 +239,8 @@ impl Consumer {
         let uncommitted = self.options.auto_commit.is_some()
             && self.membership.generation.is_some()
             && self.positions.values().any(is_uncommitted);
-        if (busy || uncommitted || self.membership.commit.is_some()) && force_at > now {
+        let committing = self.membership.commit.is_some() || !self.membership.calls.is_empty();
+        if (busy || uncommitted || committing) && force_at > now {
             self.membership.commit_at = Some(now);
             return;
         }
@@ -267,6 +268,9 @@ impl Consumer {
         let wait = Phase::Waiting { join_at: now, force_at: now };
         match ErrorCode::try_from_code(body.error_code) {
             None => {
+                // In this generation they would count as commits of what others may have by now.
+                let error = ClientError::protocol(ErrorCode::RebalanceInProgress, None);
+                self.fail_commits(&error);
                 self.membership.member_id = body.member_id.to_string();
                 self.membership.generation = Some(Generation(body.generation_id));
                 self.membership.leader_id = body.leader.to_string();
@@ -611,6 +615,10 @@ impl Consumer {
             let error =
                 ClientError::new(FailureKind::Invalid, "The consumer does not run: nothing to commit.");
             return self.out.reply(call, Err(error));
+        }
+        if matches!(self.membership.phase, Phase::Sharing { .. } | Phase::Syncing) {
+            // Of the generation before.
+            return self.out.reply(call, Err(ClientError::protocol(ErrorCode::RebalanceInProgress, None)));
         }
         let deadline = now + self.options.client.request_timeout;
         self.membership.calls.push_back((call, offsets, deadline));

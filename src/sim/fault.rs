@@ -20,8 +20,9 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
-/// What can go wrong.
+/// What can go wrong. `Display` of a `Fault` says it with its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub enum FaultKind {
     /// The broker ends; of the storage operations under way some took effect, one perhaps by half.
     Crash { broker: BrokerId, seed: u64 },
@@ -200,8 +201,11 @@ impl FaultKind {
     /// Ends it: what was broken works again.
     pub fn end(&self, world: &mut World) {
         match *self {
+            FaultKind::CrashAfterIos { broker, .. } => {
+                world.disarm(broker);
+                world.start(broker);
+            }
             FaultKind::Crash { broker, .. }
-            | FaultKind::CrashAfterIos { broker, .. }
             | FaultKind::PowerLoss { broker, .. }
             | FaultKind::Stop { broker } => world.start(broker),
             FaultKind::CrashAll { .. } => world.ids().into_iter().for_each(|id| world.start(id)),

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::broker::Broker;
 use crate::config::{BrokerConfig, Profile};
 use crate::rng::Rng;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, earliest};
 use crate::types::BrokerId;
 
 use super::fault::{self, Fault, FaultKind};
@@ -197,11 +197,10 @@ impl<'a> Run<'a> {
         self.due.sort_by(|a, b| b.cmp(a));
         let end = begin + self.plan.span;
         while self.world.now() < end || !self.due.is_empty() {
-            let fault_at = self.due.last().map(|due| due.at);
-            let next = crate::time::earliest(fault_at, self.workload.next_at());
-            let next = next.filter(|at| *at < end || fault_at == Some(*at)).unwrap_or(end);
-            let next = if self.due.is_empty() { next.min(end) } else { next };
-            self.run_to(next)?;
+            let over = (self.world.now() < end).then_some(end);
+            let due = self.due.last().map(|due| due.at);
+            let next = [over, due, self.workload.next_at()].into_iter().fold(None, earliest);
+            self.run_to(next.unwrap_or(end))?;
             while let Some(due) = self.due.pop_if(|due| due.at <= self.world.now()) {
                 self.change(due);
                 self.check()?;

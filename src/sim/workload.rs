@@ -15,7 +15,7 @@ use crate::client::{
     ProducerOptions, ProducerRecord, ProducerReply, SendResult,
 };
 use crate::rng::Rng;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, earliest};
 use crate::types::{Compression, Offset, TopicName, TopicPartition};
 
 use super::clients::{Clients, Handle};
@@ -24,8 +24,10 @@ use super::invariants::{
 };
 use super::world::World;
 
-/// Topics that are there from the start: names, partitions, configs.
-const TOPICS: [(&str, i32, &[(&str, &str)]); 2] =
+/// A topic's configs.
+type Configs = &'static [(&'static str, &'static str)];
+/// Topics that are there from the start, with their numbers of partitions.
+const TOPICS: [(&str, i32, Configs); 2] =
     [("orders", 2, &[]), ("ledger", 1, &[("segment.bytes", "1024"), ("flush.messages", "1")])];
 /// The topic that comes and goes.
 const SPARE: &str = "spare";
@@ -255,7 +257,7 @@ impl Workload {
     /// When something is to be sent.
     pub fn next_at(&self) -> Option<Instant> {
         let sends = self.producers.iter().map(|load| load.next_at).min().filter(|_| self.sending);
-        crate::time::earliest(sends, self.plans.first().map(|(at, _)| *at))
+        earliest(sends, self.plans.first().map(|(at, _)| *at))
     }
 
     /// Sends what is due.

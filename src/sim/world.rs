@@ -261,6 +261,13 @@ impl World {
         }
     }
 
+    /// Calls off a `crash_after_ios` that has not come yet.
+    pub fn disarm(&mut self, id: BrokerId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.crash = None;
+        }
+    }
+
     /// Ends a broker together with its machine: what its storage had committed and not flushed may be gone, too.
     pub fn lose_power(&mut self, id: BrokerId, mut rng: Rng) {
         if self.nodes.get(&id).is_some_and(|node| node.broker.is_some()) {

@@ -22,19 +22,19 @@ impl ConsumersSeeCommitted {
     ) -> Checked {
         let tp = TopicPartition::new(batch.topic.as_str(), batch.partition);
         let log = history.named(&tp);
-        let mut next = batch.records.first().map_or(0, |record| record.offset.0);
+        let first = batch.records.first().map_or(0, |record| record.offset.0);
         match expected {
-            Some(expected) if expected != next => {
-                return violation(format!("a consumer of {tp} was given {next}, {expected} comes next"));
+            Some(expected) if expected != first => {
+                return violation(format!("a consumer of {tp} was given {first}, {expected} comes next"));
             }
-            None if next > committed.map_or(0, |committed| committed.0) => {
+            None if first > committed.map_or(0, |committed| committed.0) => {
                 return violation(format!(
-                    "a consumer of {tp} began at {next}, its group has committed {committed:?}"
+                    "a consumer of {tp} began at {first}, its group has committed {committed:?}"
                 ));
             }
             _ => {}
         }
-        for record in &batch.records {
+        for (next, record) in (first..).zip(&batch.records) {
             let known = log.and_then(|log| log.record(record.offset));
             if known != Some(record) {
                 return violation(format!("a consumer of {tp} was given {record:?}, committed is {known:?}"));
@@ -42,7 +42,6 @@ impl ConsumersSeeCommitted {
             if record.offset.0 != next {
                 return violation(format!("a consumer of {tp} was given {} in the place of {next}", record.offset));
             }
-            next += 1;
         }
         let end = log.map_or(0, |log| log.end().0);
         if batch.high_watermark > end {
