@@ -205,9 +205,12 @@ impl FaultKind {
                 world.disarm(broker);
                 world.start(broker);
             }
-            FaultKind::Crash { broker, .. }
-            | FaultKind::PowerLoss { broker, .. }
-            | FaultKind::Stop { broker } => world.start(broker),
+            FaultKind::Crash { broker, .. } | FaultKind::PowerLoss { broker, .. } => world.start(broker),
+            FaultKind::Stop { broker } => {
+                // It may not have been allowed to stop yet, and would later, for good.
+                world.crash(broker);
+                world.start(broker);
+            }
             FaultKind::CrashAll { .. } => world.ids().into_iter().for_each(|id| world.start(id)),
             FaultKind::Pause { broker } => world.resume(broker),
             FaultKind::StopClock { broker } => world.start_clock(broker),

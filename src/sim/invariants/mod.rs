@@ -94,6 +94,7 @@ struct Watch {
     life: u64,
     truncations: u64,
     log_end: Offset,
+    durable_end: Offset,
     high_watermark: Offset,
     leads: Option<LeaderEpoch>,
     status: Option<ReplicaStatus>,
@@ -186,6 +187,7 @@ impl Checker {
         let unchanged = watch.life == look.life
             && watch.truncations == look.log.truncations()
             && watch.log_end == end
+            && watch.durable_end == look.log.durable_end_offset()
             && watch.high_watermark == look.high_watermark
             && watch.leads == look.leads;
         let elected = look.leads.is_some() && (watch.leads != look.leads || watch.life != look.life);
@@ -193,10 +195,12 @@ impl Checker {
             watch.matched = look.log.log_start_offset();
             watch.agreed = watch.matched;
             watch.last = None;
+            self.log_matching.forget(look.broker, look.id);
         }
         watch.life = look.life;
         watch.truncations = look.log.truncations();
         watch.log_end = end;
+        watch.durable_end = look.log.durable_end_offset();
         watch.high_watermark = look.high_watermark;
         watch.leads = look.leads;
         watch.status = status.cloned();
@@ -229,7 +233,7 @@ impl Checker {
     /// Compares batches that were not looked at yet with those of the same epochs on other replicas.
     fn match_batches(&mut self, storage: &MemoryStorage, look: &Look<'_>) -> Checked {
         let Some(watch) = self.watches.get_mut(&(look.broker, look.id)) else { return Ok(()) };
-        let end = look.log.log_end_offset();
+        let end = look.log.durable_end_offset();
         if watch.matched >= end {
             return Ok(());
         }
@@ -269,7 +273,9 @@ impl Checker {
 
     /// A broker lost what it had not flushed.
     pub fn lost_power(&mut self, broker: BrokerId) {
-        let logs = self.watches.keys().filter(|(id, _)| *id == broker).map(|(_, log)| *log).collect();
+        let logs: BTreeSet<LogId> =
+            self.watches.keys().filter(|(id, _)| *id == broker).map(|(_, log)| *log).collect();
+        logs.iter().for_each(|log| self.log_matching.forget(broker, *log));
         self.lossy.insert(broker, logs);
     }
 }
