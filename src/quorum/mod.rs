@@ -127,8 +127,12 @@ impl Quorum {
         now: Instant,
         fx: &mut Effects,
     ) -> Self {
-        let log_config =
-            LogConfig { tail_bytes: TAIL_BYTES, timestamp_after_max: None, flush: true, ..LogConfig::default() };
+        let log_config = LogConfig {
+            tail_bytes: TAIL_BYTES,
+            timestamp_after_max: None,
+            flush: true,
+            ..LogConfig::default()
+        };
         let (log, ops, report) = PartitionLog::recover(LogId::METADATA, log_config, recovered, now);
         if let Some(report) = report {
             fx.event(ClusterEvent::LogRecovered {

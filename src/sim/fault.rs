@@ -100,7 +100,9 @@ impl fmt::Display for Fault {
                 write!(f, "the link of {} and {} is slower by up to {by_ms} ms", Named(a), Named(b))
             }
             FaultKind::HideFromClients { broker } => write!(f, "clients can't reach {}", Named(broker)),
-            FaultKind::DropClients { broker } => write!(f, "clients lose their connections to {}", Named(broker)),
+            FaultKind::DropClients { broker } => {
+                write!(f, "clients lose their connections to {}", Named(broker))
+            }
             FaultKind::SlowDisk { broker, by_ms } => {
                 write!(f, "{}'s storage is slower by up to {by_ms} ms", Named(broker))
             }
@@ -154,10 +156,9 @@ fn draw_kind(rng: &mut Rng, brokers: usize, consumers: usize) -> FaultKind {
         25 => FaultKind::SlowDisk { broker, by_ms: 20 + rng.below(400) },
         26 | 27 => FaultKind::FailDisk { broker },
         28 => FaultKind::FullDisk { broker },
-        _ => FaultKind::KillConsumer {
-            index: rng.below(consumers as u64) as usize,
-            silent: rng.below(2) == 0,
-        },
+        _ => {
+            FaultKind::KillConsumer { index: rng.below(consumers as u64) as usize, silent: rng.below(2) == 0 }
+        }
     }
 }
 
@@ -222,9 +223,7 @@ impl FaultKind {
             FaultKind::HideFromClients { broker } => world.hide_from_clients(broker, false),
             FaultKind::SlowDisk { broker, .. } => world.slow_storage(broker, Duration::ZERO),
             FaultKind::FailDisk { broker } | FaultKind::FullDisk { broker } => fail(world, broker, None),
-            FaultKind::JumpClock { .. }
-            | FaultKind::DropClients { .. }
-            | FaultKind::KillConsumer { .. } => {}
+            FaultKind::JumpClock { .. } | FaultKind::DropClients { .. } | FaultKind::KillConsumer { .. } => {}
         }
     }
 }

@@ -50,6 +50,12 @@ impl Committed {
         self.end
     }
 
+    /// Everything below it is committed, and was written in an epoch before `epoch`.
+    pub fn end_before(&self, epoch: LeaderEpoch) -> Offset {
+        let earlier = self.batches.values().rev().find(|batch| batch.epoch < epoch);
+        earlier.map_or(Offset::ZERO, |batch| batch.next)
+    }
+
     /// The batch that begins at `base`.
     pub fn batch(&self, base: Offset) -> Option<&BatchMark> {
         self.batches.get(&base)

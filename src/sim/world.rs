@@ -237,9 +237,7 @@ impl World {
     pub fn crash_midway(&mut self, id: BrokerId, mut rng: Rng) {
         let Some(node) = self.nodes.get_mut(&id).filter(|node| node.broker.is_some()) else { return };
         let incarnation = node.incarnation;
-        let theirs = |happening: &Happening| {
-            matches!(happening, Happening::Io { id: of, incarnation: life, .. } if *of == id && *life == incarnation)
-        };
+        let theirs = |happening: &Happening| matches!(happening, Happening::Io { id: of, incarnation: life, .. } if *of == id && *life == incarnation);
         let pending: Vec<(Instant, u64)> =
             self.queue.iter().filter(|(_, happening)| theirs(happening)).map(|(key, _)| *key).collect();
         let done = rng.below(pending.len() as u64 + 1) as usize;

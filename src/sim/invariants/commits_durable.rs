@@ -32,9 +32,7 @@ impl CommitsDurable {
         let has = |id: BrokerId| stored_end(world, id, look.id) >= look.high_watermark;
         let exempt = |id: &BrokerId| lossy.get(id).is_some_and(|logs| logs.contains(&look.id));
         let missing: Vec<BrokerId> = match status {
-            Some(status) => {
-                status.isr.iter().copied().filter(|id| !exempt(id) && !has(*id)).collect()
-            }
+            Some(status) => status.isr.iter().copied().filter(|id| !exempt(id) && !has(*id)).collect(),
             None => {
                 let voters: Vec<BrokerId> = world.voters();
                 let without: Vec<BrokerId> = voters.iter().copied().filter(|id| !has(*id)).collect();

@@ -40,7 +40,10 @@ impl ConsumersSeeCommitted {
                 return violation(format!("a consumer of {tp} was given {record:?}, committed is {known:?}"));
             }
             if record.offset.0 != next {
-                return violation(format!("a consumer of {tp} was given {} in the place of {next}", record.offset));
+                return violation(format!(
+                    "a consumer of {tp} was given {} in the place of {next}",
+                    record.offset
+                ));
             }
         }
         let end = log.map_or(0, |log| log.end().0);

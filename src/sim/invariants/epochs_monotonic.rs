@@ -28,9 +28,8 @@ impl EpochsMonotonic {
         let stored = stored.unwrap_or_default();
         let known = self.stored.entry(broker).or_insert(stored);
         // A vote is given once an epoch, and never taken back.
-        let voted_again = stored.epoch == known.epoch
-            && known.voted_for.is_some()
-            && stored.voted_for != known.voted_for;
+        let voted_again =
+            stored.epoch == known.epoch && known.voted_for.is_some() && stored.voted_for != known.voted_for;
         if stored.epoch < known.epoch || voted_again {
             return violation(format!("broker {broker} had stored {known:?}, and now {stored:?}"));
         }
@@ -48,7 +47,10 @@ impl EpochsMonotonic {
         let last = self.partitions.entry((look.broker, look.id)).or_insert((look.life, epoch));
         if last.0 == look.life && epoch < last.1 {
             let (name, broker) = (look.name(), look.broker);
-            return violation(format!("{name} on broker {broker} went back from epoch {} to {epoch}", last.1));
+            return violation(format!(
+                "{name} on broker {broker} went back from epoch {} to {epoch}",
+                last.1
+            ));
         }
         *last = (look.life, epoch);
         Ok(())

@@ -215,9 +215,8 @@ impl Checker {
             self.check_new(tp, &new)?;
         }
         if elected {
-            self.leader_completeness.elected(look, &self.history, &mut |from, to| {
-                read(look.log, storage, from, to)
-            })?;
+            self.leader_completeness
+                .elected(look, &self.history, &mut |from, to| read(look.log, storage, from, to))?;
         }
         if let (Some(_), Some(status)) = (look.leads, status) {
             // Whoever was out of the ISR once had to catch up.

@@ -23,7 +23,10 @@ impl NoDuplicates {
         if !name.idempotent || places.len() == 1 {
             return Ok(());
         }
-        Err(Violation { invariant: "no_duplicates", what: format!("{name} is there more than once: {places:?}") })
+        Err(Violation {
+            invariant: "no_duplicates",
+            what: format!("{name} is there more than once: {places:?}"),
+        })
     }
 
     /// Where a record is.
