@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! sim --first 1 --seeds 100000     runs these seeds; the exit status is 1 at the first violation
+//! sim ... --trace 1000             prints more of what led to it
 //! sim ... --violations 5           stops at the fifth violation
 //! sim --seed 17                    runs one
 //! sim --seed 17 --faults 0,3       runs one with these of its faults only (`none` for none)
@@ -23,11 +24,13 @@ mod native {
         faults: Option<Vec<usize>>,
         threads: usize,
         violations: u64,
+        trace_lines: Option<usize>,
     }
 
     fn arguments() -> Result<Arguments, String> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut read = Arguments { first: 1, seeds: 1, faults: None, threads: cores, violations: 1 };
+        let (faults, trace_lines) = (None, None);
+        let mut read = Arguments { first: 1, seeds: 1, faults, threads: cores, violations: 1, trace_lines };
         let mut words = std::env::args().skip(1);
         while let Some(name) = words.next() {
             let value = words.next().ok_or(format!("{name} needs a value"))?;
@@ -37,6 +40,7 @@ mod native {
                 "--seeds" => read.seeds = number()?,
                 "--seed" => (read.first, read.seeds) = (number()?, 1),
                 "--violations" => read.violations = number()?,
+                "--trace" => read.trace_lines = Some(number()? as usize),
                 "--threads" => read.threads = number()?.max(1) as usize,
                 "--faults" if value == "none" => read.faults = Some(Vec::new()),
                 "--faults" => {
@@ -58,7 +62,7 @@ mod native {
             }
         };
         if let Some(faults) = &arguments.faults {
-            return replay(arguments.first, faults);
+            return replay(&arguments, faults);
         }
         let begun = Instant::now();
         let (next, stop) = (AtomicU64::new(arguments.first), AtomicBool::new(false));
@@ -77,19 +81,20 @@ mod native {
                         done.fetch_add(1, Ordering::Relaxed);
                         events.fetch_add(outcome.events, Ordering::Relaxed);
                         millis.fetch_add(outcome.duration.as_millis() as u64, Ordering::Relaxed);
-                        if let Some(failure) = failure {
-                            if let Ok(mut failures) = failures.lock() {
-                                failures.push(failure);
-                                let enough = failures.len() as u64 >= arguments.violations;
-                                stop.fetch_or(enough, Ordering::Relaxed);
-                            }
+                        if let Some(failure) = failure
+                            && let Ok(mut failures) = failures.lock()
+                        {
+                            failures.push(failure);
+                            let enough = failures.len() as u64 >= arguments.violations;
+                            stop.fetch_or(enough, Ordering::Relaxed);
                         }
                     }
                 });
             }
         });
         let failures = failures.into_inner().unwrap_or_default();
-        for failure in &failures {
+        for failure in failures.iter().cloned() {
+            let failure = with_lines(failure, &arguments);
             println!("{failure}\n");
         }
         let (done, events) = (done.into_inner(), events.into_inner());
@@ -104,14 +109,19 @@ mod native {
         if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    fn replay(seed: u64, faults: &[usize]) -> ExitCode {
-        let plan = Plan::draw(seed).with_faults(faults);
+    fn with_lines(failure: Failure, arguments: &Arguments) -> Failure {
+        let trace_lines = arguments.trace_lines.unwrap_or(failure.trace_lines);
+        Failure { trace_lines, ..failure }
+    }
+
+    fn replay(arguments: &Arguments, faults: &[usize]) -> ExitCode {
+        let plan = Plan::draw(arguments.first).with_faults(faults);
         let outcome = run(&plan);
         let (events, failed) = (outcome.events, outcome.violation.is_some());
         if failed {
             let failure = shrink(&plan, outcome);
             let kept = failure.kept.iter().filter_map(|at| faults.get(*at).copied()).collect();
-            println!("{}\n", Failure { kept, ..failure });
+            println!("{}\n", with_lines(Failure { kept, ..failure }, arguments));
         }
         println!("1 seeds, {events} events, {} violations", u8::from(failed));
         if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }

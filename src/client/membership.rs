@@ -68,7 +68,7 @@ pub(super) struct Membership {
     leaving: Option<Tag>,
     left: bool,
     /// What the leader's last share was based on: partitions per topic.
-    counts: Option<BTreeMap<TopicName, i32>>,
+    counts: Option<(Generation, BTreeMap<TopicName, i32>)>,
 }
 
 /// A commit of one partition: next offset and metadata.
@@ -343,7 +343,15 @@ impl Consumer {
             Some(assignor) => assignor.assign(members, &counts),
             None => BTreeMap::new(),
         };
-        self.membership.counts = Some(counts);
+        if let Some(generation) = self.membership.generation {
+            // Shared out for this generation already, and the answer was lost: the first share may be the one in force.
+            if let Some((_, earlier)) = self.membership.counts.take_if(|(of, _)| *of == generation) {
+                for (topic, count) in &mut counts {
+                    *count = earlier.get(topic).map_or(*count, |earlier| (*count).min(*earlier));
+                }
+            }
+            self.membership.counts = Some((generation, counts));
+        }
         self.sync(now, shares);
     }
 
@@ -433,7 +441,7 @@ impl Consumer {
 
     /// A leader that sees more partitions than it shared out has the group share again.
     fn notice_new_partitions(&mut self, now: Instant) {
-        let Some(counts) = &self.membership.counts else { return };
+        let Some((_, counts)) = &self.membership.counts else { return };
         let grown = counts.iter().any(|(topic, count)| {
             self.net
                 .topic(topic)
@@ -462,6 +470,8 @@ impl Consumer {
         });
         let body =
             OffsetFetchRequest::default().with_group_id(self.group()).with_topics(Some(topics.collect()));
+        // A commit of ours that is still under way counts (KIP-447): going back behind it would take it back.
+        let body = body.with_require_stable(true);
         let timeout = self.options.client.request_timeout;
         self.membership.offset_fetch = self.ask(now, Lane::Group, body, OFFSET_FETCH_VERSION_MAX, timeout);
         self.membership.offset_fetch_at = Some(now + RETRY);

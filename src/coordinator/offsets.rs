@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 
 use crate::effects::{Effects, ReplyToken};
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
 use crate::protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
@@ -158,7 +159,7 @@ impl Shard {
             return Err(ErrorCode::UnknownMemberId);
         }
         group.validate_member(id, request.group_instance_id.as_deref())?;
-        if generation != group.generation.0 {
+        if generation != group.generation.0 && !mutated(Mutation::AcceptStaleGeneration) {
             return Err(ErrorCode::IllegalGeneration);
         }
         match group.state() {

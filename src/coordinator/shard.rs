@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::effects::ReplyToken;
 use crate::event::ClusterEvent;
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::ErrorCode;
 use crate::protocol::batch::batches;
 use crate::protocol::messages::{JoinGroupResponse, LeaveGroupResponse, OffsetCommitResponse};
@@ -151,7 +152,11 @@ impl Shard {
     pub(super) fn committed(&mut self, turn: &mut Turn<'_>, high_watermark: Offset) {
         match self.phase {
             Phase::Loading { .. } => return,
-            Phase::Loaded { end } if high_watermark < end => return,
+            Phase::Loaded { end }
+                if high_watermark < end && !mutated(Mutation::ServeBeforeLoadedIsCommitted) =>
+            {
+                return;
+            }
             Phase::Loaded { .. } => self.activate(turn),
             Phase::Active => {}
         }
@@ -214,6 +219,9 @@ impl Shard {
                 let overwritten =
                     |write: &InFlight| write.id != id && write.end.is_some_and(|end| end > base);
                 self.fail(turn, ErrorCode::KafkaStorageError, overwritten);
+                if mutated(Mutation::CommitAnsweredBeforeReplicated) {
+                    self.committed(turn, end);
+                }
             }
             Err(error) => self.fail(turn, error, |write| write.id == id),
         }

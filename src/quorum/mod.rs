@@ -29,6 +29,7 @@ use crate::effects::{Effects, Lane, PeerError, PeerResult, Reply, ReplyToken, Re
 use crate::event::ClusterEvent;
 use crate::log::io::{Chunk, IoId, IoOp, IoResult, RecoveredLog};
 use crate::log::{IoOutcome, LogConfig, PartitionLog, ReadOutcome};
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::{Request, Response};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
@@ -440,7 +441,7 @@ impl Quorum {
 
     fn reply(&mut self, token: ReplyToken, response: impl Into<Response>, fx: &mut Effects) {
         let reply = Reply::Response(response.into());
-        if self.state_writes.is_empty() {
+        if self.state_writes.is_empty() || mutated(Mutation::VoteBeforePersisted) {
             fx.replies.push_back((token, reply));
         } else {
             self.held.push_back(Held::Reply(token, reply));

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::effects::{Effects, Lane, ReplyToken};
 use crate::log::ReadOutcome;
 use crate::log::io::Chunk;
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::error::code_of;
 use crate::protocol::messages::{
     self, DescribeQuorumResponse, FetchRequest, FetchResponse, describe_quorum_response, fetch_request,
@@ -155,13 +156,18 @@ impl Quorum {
     /// back what it has told.
     fn advance_high_watermark(&mut self, now: Instant, fx: &mut Effects) {
         let majority = self.majority();
-        let own = self.log.durable_end_offset();
+        let majority = if mutated(Mutation::QuorumCommitsWithoutMajority) { 1 } else { majority };
+        let own = match mutated(Mutation::QuorumCountsUnflushedTail) {
+            true => self.log.log_end_offset(),
+            false => self.log.durable_end_offset(),
+        };
         let Role::Leader(leadership) = &self.role else { return };
         let mut ends: Vec<Offset> = leadership.voters.values().map(|replica| replica.end).collect();
         ends.push(own);
         ends.sort_by(|a, b| b.cmp(a));
         let Some(reached) = ends.get(majority - 1).map(|reached| own.min(*reached)) else { return };
-        if reached > leadership.epoch_start && reached > self.high_watermark {
+        let own_epoch = reached > leadership.epoch_start || mutated(Mutation::QuorumCommitsEarlierEpochs);
+        if own_epoch && reached > self.high_watermark {
             self.high_watermark = reached;
             self.answer_parked(now, fx);
         }
@@ -218,6 +224,7 @@ impl Quorum {
         }
         let (epoch, end) =
             self.log.end_offset_for_epoch(last_fetched).unwrap_or((LeaderEpoch::default(), Offset::ZERO));
+        let end = if mutated(Mutation::EpochEndOffByOne) { end.plus(1) } else { end };
         (epoch != last_fetched || end < from).then_some((epoch, end))
     }
 

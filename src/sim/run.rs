@@ -21,9 +21,6 @@ const BOOT_MAX: Duration = Duration::from_secs(15);
 /// When the faults have stopped, every call is answered, every partition led and every replica and group caught up within
 /// this time. The slowest clocks in it: a producer's delivery timeout (8 s), a rebalance that waits for a silent member.
 const RECOVERY_MAX: Duration = Duration::from_secs(30);
-/// The trace of a violation has so many events.
-const TRACE_MAX: usize = 80;
-
 /// What a seed stands for.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -95,7 +92,7 @@ pub struct Outcome {
     pub acked: usize,
     /// What did not hold.
     pub violation: Option<Violation>,
-    /// What led to it: faults and cluster events, the last of them.
+    /// What led to it: faults, cluster events, and what consumers were told.
     pub trace: Vec<String>,
 }
 
@@ -281,15 +278,14 @@ impl<'a> Run<'a> {
     }
 
     fn trace(&self) -> Vec<String> {
-        let told = self.told.iter().map(|(at, text)| (*at, 0, format!("-- {text}")));
+        let told =
+            self.told.iter().chain(&self.workload.told).map(|(at, text)| (*at, 0, format!("-- {text}")));
         let events = self.world.events().iter().filter(|(_, _, event)| !event.is_frequent());
         let events = events.map(|(at, id, event)| (*at, 1, format!("broker {id}: {event:?}")));
         let mut lines: Vec<(Instant, u8, String)> = told.chain(events).collect();
         lines.sort_by_key(|(at, order, _)| (*at, *order));
-        let from = lines.len().saturating_sub(TRACE_MAX);
         lines
             .into_iter()
-            .skip(from)
             .map(|(at, _, text)| format!("{:>6} ms  {text}", at.since(START).as_millis()))
             .collect()
     }

@@ -2,6 +2,9 @@
 
 use super::run::{Outcome, Plan, run};
 
+/// Lines of a trace that are printed, the last ones.
+const TRACE_LINES: usize = 80;
+
 /// A violation with what is needed to see it again.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -13,6 +16,8 @@ pub struct Failure {
     pub kept: Vec<usize>,
     /// How that run ended.
     pub outcome: Outcome,
+    /// So many lines of its trace are printed, the last ones.
+    pub trace_lines: usize,
 }
 
 /// Runs a seed; a failure is shrunk.
@@ -41,12 +46,13 @@ pub fn shrink(plan: &Plan, outcome: Outcome) -> Failure {
             at = kept.len();
         }
     }
-    Failure { seed: plan.seed, plan: plan.with_faults(&kept), kept, outcome: best }
+    Failure { seed: plan.seed, plan: plan.with_faults(&kept), kept, outcome: best, trace_lines: TRACE_LINES }
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for line in &self.outcome.trace {
+        let trace = &self.outcome.trace;
+        for line in trace.iter().skip(trace.len().saturating_sub(self.trace_lines)) {
             writeln!(f, "{line}")?;
         }
         let plan = &self.plan;

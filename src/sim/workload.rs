@@ -26,9 +26,14 @@ use super::world::World;
 
 /// A topic's configs.
 type Configs = &'static [(&'static str, &'static str)];
-/// Topics that are there from the start, with their numbers of partitions.
-const TOPICS: [(&str, i32, Configs); 2] =
-    [("orders", 2, &[]), ("ledger", 1, &[("segment.bytes", "1024"), ("flush.messages", "1")])];
+/// Topics that are there from the start, with their numbers of partitions and replicas.
+const TOPICS: [(&str, i32, i16, Configs); 3] = [
+    ("orders", 2, 3, &[]),
+    ("ledger", 1, 3, &[("segment.bytes", "1024"), ("flush.messages", "1")]),
+    // What its only replica has acked is committed, with acks=1 as well.
+    (SOLO, 1, 1, &[("flush.messages", "1")]),
+];
+const SOLO: &str = "solo";
 /// The topic that comes and goes.
 const SPARE: &str = "spare";
 /// Calls of one producer without an answer, at most.
@@ -85,7 +90,11 @@ struct ProducerLoad {
     next_at: Instant,
 }
 
+/// What clients were told, and when.
+type Told = Vec<(Instant, String)>;
+
 struct Reader {
+    name: String,
     handle: Handle<Consumer>,
     group: &'static str,
     topics: &'static [&'static str],
@@ -115,6 +124,8 @@ pub struct Workload {
     /// Records sent since the faults stopped and not acked yet.
     probes: usize,
     next_client: u64,
+    /// What consumers were told, for the trace.
+    pub told: Told,
 }
 
 impl Workload {
@@ -154,6 +165,7 @@ impl Workload {
             owners: OneOwner::default(),
             probes: 0,
             next_client: 0,
+            told: Vec::new(),
         };
         for index in 0..CONSUMERS {
             let reader = workload.reader(index, brokers);
@@ -183,6 +195,7 @@ impl Workload {
             fetch_wait: Duration::from_millis(300),
         };
         Reader {
+            name,
             handle: self.clients.add(Consumer::new(options)),
             group,
             topics,
@@ -200,10 +213,10 @@ impl Workload {
 
     /// Asks for the topics.
     pub fn create_topics(&mut self, world: &mut World) {
-        let topics = TOPICS.iter().map(|(name, partitions, configs)| NewTopic {
+        let topics = TOPICS.iter().map(|(name, partitions, replicas, configs)| NewTopic {
             topic: (*name).to_owned(),
             partitions: Some(*partitions),
-            replication_factor: Some(3),
+            replication_factor: Some(*replicas),
             configs: configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         });
         self.admin.call(world, AdminCall::CreateTopics { topics: topics.collect(), validate_only: false });
@@ -309,8 +322,8 @@ impl Workload {
         self.admin_calls -= self.admin.take_replies().len();
         for index in 0..self.readers.len() {
             if let Some(reader) = self.readers.get_mut(index) {
-                reader.events(&mut self.owners)?;
-                reader.replies(world, checker, &self.seen)?;
+                reader.events(&mut self.owners, &mut self.told)?;
+                reader.replies(world, checker, &self.seen, &mut self.told)?;
             }
         }
         Ok(())
@@ -404,7 +417,8 @@ fn told(
     if load.acks != 0 {
         order.acked(names);
     }
-    for result in sent.iter().filter(|_| load.acks == -1) {
+    let committed = load.acks == -1 || (load.acks == 1 && load.topic == SOLO);
+    for result in sent.iter().filter(|_| committed) {
         let tp = TopicPartition::new(result.topic.as_str(), result.partition);
         acked.acked(names, &tp, result.base_offset.map(Offset), checker)?;
     }
@@ -431,8 +445,9 @@ impl Reader {
         self.poll = Some(self.handle.call(world, ConsumerCall::Poll { batches_max: 4, wait }));
     }
 
-    fn events(&mut self, owners: &mut OneOwner) -> Checked {
-        for (_, event) in self.handle.take_events() {
+    fn events(&mut self, owners: &mut OneOwner, told: &mut Told) -> Checked {
+        for (at, event) in self.handle.take_events() {
+            told.push((at, format!("{}: {event:?}", self.name)));
             self.next.clear();
             match event {
                 ConsumerEvent::Assigned { generation, member_id, partitions, .. } => {
@@ -448,7 +463,13 @@ impl Reader {
         Ok(())
     }
 
-    fn replies(&mut self, world: &mut World, checker: &Checker, seen: &ConsumersSeeCommitted) -> Checked {
+    fn replies(
+        &mut self,
+        world: &mut World,
+        checker: &Checker,
+        seen: &ConsumersSeeCommitted,
+        told: &mut Told,
+    ) -> Checked {
         for (_, call, result) in self.handle.take_replies() {
             if let Some((topic, partition, next)) = self.committing.remove(&call) {
                 let place = (topic, partition);
@@ -462,7 +483,7 @@ impl Reader {
             } else if self.poll == Some(call) {
                 if let Ok(ConsumerReply::Batches(batches)) = result {
                     for batch in &batches {
-                        self.take(world, checker, seen, batch)?;
+                        self.take(world, checker, seen, told, batch)?;
                     }
                 }
                 self.poll(world);
@@ -476,13 +497,17 @@ impl Reader {
         world: &mut World,
         checker: &Checker,
         seen: &ConsumersSeeCommitted,
+        told: &mut Told,
         batch: &FetchedBatch,
     ) -> Checked {
         let place = (batch.topic.clone(), batch.partition);
         let committed = checker.group_offsets.committed(self.group, &batch.topic, batch.partition);
         seen.given(&checker.history, batch, self.next.get(&place).copied(), committed)?;
         let Some(next) = batch.records.last().map(|record| record.offset.0 + 1) else { return Ok(()) };
-        self.next.insert(place, next);
+        if self.next.insert(place, next).is_none() {
+            let (name, topic, partition) = (&self.name, &batch.topic, batch.partition);
+            told.push((world.now(), format!("{name}: reads {topic}-{partition} up to {next}")));
+        }
         let (topic, partition) = (batch.topic.clone(), batch.partition);
         self.handle.call(world, ConsumerCall::Processed { topic: topic.clone(), partition, next });
         if self.commits {
@@ -506,7 +531,7 @@ struct ProducerKind {
     partitions: Option<u64>,
 }
 
-const PRODUCERS: [ProducerKind; 5] = [
+const PRODUCERS: [ProducerKind; 6] = [
     ProducerKind { name: "idempotent", acks: -1, idempotent: true, topic: "orders", partitions: Some(2) },
     ProducerKind {
         name: "idempotent ledger",
@@ -517,6 +542,7 @@ const PRODUCERS: [ProducerKind; 5] = [
     },
     ProducerKind { name: "all", acks: -1, idempotent: false, topic: "orders", partitions: None },
     ProducerKind { name: "one", acks: 1, idempotent: false, topic: "orders", partitions: Some(2) },
+    ProducerKind { name: "solo", acks: 1, idempotent: false, topic: SOLO, partitions: Some(1) },
     ProducerKind { name: "zero", acks: 0, idempotent: false, topic: "orders", partitions: Some(2) },
 ];
 

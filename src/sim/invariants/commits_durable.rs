@@ -1,5 +1,5 @@
 //! What a leader counts as committed is in the storage of everyone it counts: of a majority of the voters (Raft, section 5.3;
-//! KIP-595), of every in-sync replica (DESIGN, ordering law 3, and decision 6: a response that promises durability leaves
+//! KIP-595), of every in-sync replica, of which there are enough (KIP-966; DESIGN, ordering law 3, and decision 6: a response that promises durability leaves
 //! only after its bytes are committed).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,13 @@ impl CommitsDurable {
             return Ok(());
         }
         *checked = look.high_watermark;
+        if let Some(status) = status
+            && status.isr.len() < MIN_ISR.min(replicas(world, look))
+        {
+            let (name, broker, isr) = (look.name(), look.broker, &status.isr);
+            let what = format!("broker {broker} commits in {name} with only {isr:?} in sync");
+            return Err(Violation { invariant: "commits_durable", what });
+        }
         let has = |id: BrokerId| stored_end(world, id, look.id) >= look.high_watermark;
         let exempt = |id: &BrokerId| lossy.get(id).is_some_and(|logs| logs.contains(&look.id));
         let missing: Vec<BrokerId> = match status {
@@ -50,6 +57,15 @@ impl CommitsDurable {
         );
         Err(Violation { invariant: "commits_durable", what })
     }
+}
+
+/// `min.insync.replicas` in all runs.
+const MIN_ISR: usize = 2;
+
+fn replicas(world: &World, look: &Look<'_>) -> usize {
+    let image = world.broker(look.broker).map(|broker| broker.image());
+    let state = image.and_then(|image| image.partition(look.id.topic_id, look.id.partition));
+    state.map_or(0, |state| state.replicas.len())
 }
 
 /// Where a log ends in a broker's storage.

@@ -207,7 +207,7 @@ impl Checker {
         if unchanged {
             return Ok(());
         }
-        self.one_leader.look(look)?;
+        self.one_leader.look(world, look)?;
         self.high_watermark.look(look)?;
         self.match_batches(storage, look)?;
         let new = self.commit(storage, look)?;

@@ -1,0 +1,123 @@
+//! Known bugs that can be switched on, one at a time, to see that the simulator finds them (`tests/known_bugs_are_found.rs`).
+//! Without the feature `mutations` every question is answered "no" by the compiler, and nothing of this is in a build.
+
+/// A known bug: what the code at its place does wrong while it is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutation {
+    /// A partition's leader counts its own log end, not what is durable.
+    AckBeforeDurable,
+    /// acks=1 is answered before the leader's storage has committed.
+    AckOneBeforeDurable,
+    /// A quorum node answers a vote before it is stored.
+    VoteBeforePersisted,
+    /// A quorum node votes for every candidate of an epoch.
+    VoteTwice,
+    /// Votes are given whatever the candidate's log has.
+    VoteForShorterLog,
+    /// The quorum's leader counts its own log end, not what is durable.
+    QuorumCountsUnflushedTail,
+    /// The quorum's leader commits what a minority has.
+    QuorumCommitsWithoutMajority,
+    /// Records of earlier epochs are committed by counting replicas (Raft, figure 8).
+    QuorumCommitsEarlierEpochs,
+    /// A follower fetches on before its last fetch is durable, from its log end.
+    FollowerPromisesUnflushedTail,
+    /// A follower of a new leader cuts its log at its high watermark, not where epochs part (KIP-101).
+    TruncateToHighWatermark,
+    /// A leader does not tell a follower where their logs part.
+    IgnoreDivergence,
+    /// The end of an epoch is told one too high.
+    EpochEndOffByOne,
+    /// The controller takes a leader's ISR of an earlier partition epoch.
+    AcceptStaleIsr,
+    /// The controller lets brokers into an ISR that are fenced, or were another incarnation when they fetched.
+    AcceptIneligibleReplica,
+    /// The controller makes any replica leader, in sync or not.
+    ElectOutOfSync,
+    /// A broker that registers anew keeps what its earlier life led.
+    KeepLeadershipAcrossRestart,
+    /// A leader takes fetches of any leader epoch, and acks what a fenced broker no longer may.
+    IgnoreLeaderEpoch,
+    /// A leader that is deposed answers waiting produces as if all were well.
+    AckAfterDeposed,
+    /// The high watermark does not wait for replicas that are to leave the ISR.
+    ShrinkIsrAtOnce,
+    /// The high watermark rises below `min.insync.replicas`.
+    IgnoreMinIsr,
+    /// Consumers read up to the log end.
+    ConsumersReadUncommitted,
+    /// A batch sent again is appended again.
+    AcceptDuplicateSequence,
+    /// Producers are forgotten when a log is opened.
+    ForgetProducersOnRestart,
+    /// An offset commit is answered when it is appended.
+    CommitAnsweredBeforeReplicated,
+    /// A coordinator serves before what it loaded is committed.
+    ServeBeforeLoadedIsCommitted,
+    /// Commits of earlier generations are taken.
+    AcceptStaleGeneration,
+}
+
+impl Mutation {
+    /// All.
+    pub const ALL: [Mutation; 26] = [
+        Mutation::AckBeforeDurable,
+        Mutation::AckOneBeforeDurable,
+        Mutation::VoteBeforePersisted,
+        Mutation::VoteTwice,
+        Mutation::VoteForShorterLog,
+        Mutation::QuorumCountsUnflushedTail,
+        Mutation::QuorumCommitsWithoutMajority,
+        Mutation::QuorumCommitsEarlierEpochs,
+        Mutation::FollowerPromisesUnflushedTail,
+        Mutation::TruncateToHighWatermark,
+        Mutation::IgnoreDivergence,
+        Mutation::EpochEndOffByOne,
+        Mutation::AcceptStaleIsr,
+        Mutation::AcceptIneligibleReplica,
+        Mutation::ElectOutOfSync,
+        Mutation::KeepLeadershipAcrossRestart,
+        Mutation::IgnoreLeaderEpoch,
+        Mutation::AckAfterDeposed,
+        Mutation::ShrinkIsrAtOnce,
+        Mutation::IgnoreMinIsr,
+        Mutation::ConsumersReadUncommitted,
+        Mutation::AcceptDuplicateSequence,
+        Mutation::ForgetProducersOnRestart,
+        Mutation::CommitAnsweredBeforeReplicated,
+        Mutation::ServeBeforeLoadedIsCommitted,
+        Mutation::AcceptStaleGeneration,
+    ];
+}
+
+/// True while this bug is switched on.
+#[cfg(not(feature = "mutations"))]
+#[inline(always)]
+pub const fn mutated(_: Mutation) -> bool {
+    false
+}
+
+#[cfg(feature = "mutations")]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Mutation;
+
+    thread_local! {
+        // A test's thread runs one simulation at a time; others are not concerned.
+        static ON: Cell<Option<Mutation>> = const { Cell::new(None) };
+    }
+
+    /// True while this bug is switched on.
+    pub fn mutated(mutation: Mutation) -> bool {
+        ON.get() == Some(mutation)
+    }
+
+    /// Switches a bug on, for this thread, and any other off.
+    pub fn switch_on(mutation: Option<Mutation>) {
+        ON.set(mutation);
+    }
+}
+
+#[cfg(feature = "mutations")]
+pub use switch::{mutated, switch_on};
