@@ -1,7 +1,7 @@
 //! Known bugs that can be switched on, one at a time, to see that the simulator finds them (`tests/known_bugs_are_found.rs`).
 //! Without the feature `mutations` every question is answered "no" by the compiler, and nothing of this is in a build.
 
-/// A known bug: what the code at its place does wrong while it is on.
+/// A known bug (the last eight were found by the simulator itself): what the code at its place does wrong while it is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
     /// A partition's leader counts its own log end, not what is durable.
@@ -18,8 +18,6 @@ pub enum Mutation {
     QuorumCountsUnflushedTail,
     /// The quorum's leader commits what a minority has.
     QuorumCommitsWithoutMajority,
-    /// Records of earlier epochs are committed by counting replicas (Raft, figure 8).
-    QuorumCommitsEarlierEpochs,
     /// A follower fetches on before its last fetch is durable, from its log end.
     FollowerPromisesUnflushedTail,
     /// A follower of a new leader cuts its log at its high watermark, not where epochs part (KIP-101).
@@ -36,8 +34,6 @@ pub enum Mutation {
     ElectOutOfSync,
     /// A broker that registers anew keeps what its earlier life led.
     KeepLeadershipAcrossRestart,
-    /// A leader takes fetches of any leader epoch, and acks what a fenced broker no longer may.
-    IgnoreLeaderEpoch,
     /// A leader that is deposed answers waiting produces as if all were well.
     AckAfterDeposed,
     /// The high watermark does not wait for replicas that are to leave the ISR.
@@ -52,15 +48,29 @@ pub enum Mutation {
     ForgetProducersOnRestart,
     /// An offset commit is answered when it is appended.
     CommitAnsweredBeforeReplicated,
-    /// A coordinator serves before what it loaded is committed.
-    ServeBeforeLoadedIsCommitted,
     /// Commits of earlier generations are taken.
     AcceptStaleGeneration,
+    /// A quorum node takes its leader's high watermark for what its own storage may still refuse.
+    FollowerCommitsUnflushedTail,
+    /// A request of a peer that is refused closes the connection, which nobody opens again.
+    RefusedRequestClosesPeer,
+    /// A consumer sends commits that wait in the next generation, over what others have committed.
+    CommitsOutliveGeneration,
+    /// A consumer's fetches do not name the leader epoch: a deposed leader sends it back to the start.
+    FetchWithoutLeaderEpoch,
+    /// A consumer waits for a start offset that was asked for before a rebalance.
+    StaleLookupStalls,
+    /// A member that comes back reads the group's offsets without its commits under way.
+    UnstableOffsets,
+    /// A group's leader goes by its last share, where the first is in force, and never sees new partitions.
+    LastShareCounts,
+    /// A producer takes NOT_LEADER_OR_FOLLOWER for "not in any log" and numbers the batch anew.
+    DeposedMeansNotAppended,
 }
 
 impl Mutation {
     /// All.
-    pub const ALL: [Mutation; 26] = [
+    pub const ALL: [Mutation; 31] = [
         Mutation::AckBeforeDurable,
         Mutation::AckOneBeforeDurable,
         Mutation::VoteBeforePersisted,
@@ -68,7 +78,6 @@ impl Mutation {
         Mutation::VoteForShorterLog,
         Mutation::QuorumCountsUnflushedTail,
         Mutation::QuorumCommitsWithoutMajority,
-        Mutation::QuorumCommitsEarlierEpochs,
         Mutation::FollowerPromisesUnflushedTail,
         Mutation::TruncateToHighWatermark,
         Mutation::IgnoreDivergence,
@@ -77,7 +86,6 @@ impl Mutation {
         Mutation::AcceptIneligibleReplica,
         Mutation::ElectOutOfSync,
         Mutation::KeepLeadershipAcrossRestart,
-        Mutation::IgnoreLeaderEpoch,
         Mutation::AckAfterDeposed,
         Mutation::ShrinkIsrAtOnce,
         Mutation::IgnoreMinIsr,
@@ -85,8 +93,15 @@ impl Mutation {
         Mutation::AcceptDuplicateSequence,
         Mutation::ForgetProducersOnRestart,
         Mutation::CommitAnsweredBeforeReplicated,
-        Mutation::ServeBeforeLoadedIsCommitted,
         Mutation::AcceptStaleGeneration,
+        Mutation::FollowerCommitsUnflushedTail,
+        Mutation::RefusedRequestClosesPeer,
+        Mutation::CommitsOutliveGeneration,
+        Mutation::FetchWithoutLeaderEpoch,
+        Mutation::StaleLookupStalls,
+        Mutation::UnstableOffsets,
+        Mutation::LastShareCounts,
+        Mutation::DeposedMeansNotAppended,
     ];
 }
 

@@ -28,16 +28,15 @@ fn each_known_bug_is_found_within_the_fixed_seeds() {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(bug) = Mutation::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    results.lock().unwrap().push((*bug, found_by(*bug)));
+                    let found = found_by(*bug);
+                    println!("{bug:?}: {found:?}");
+                    results.lock().unwrap().push((*bug, found));
                 }
             });
         }
     });
     let _ = std::panic::take_hook();
     let results = results.into_inner().unwrap();
-    for (bug, found) in &results {
-        println!("{bug:?}: {found:?}");
-    }
     let missed: Vec<Mutation> =
         results.iter().filter(|(_, found)| found.is_none()).map(|(bug, _)| *bug).collect();
     assert!(missed.is_empty(), "not found within {SEEDS} seeds: {missed:?}");

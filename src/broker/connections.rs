@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::effects::{Lane, PeerError, PeerRequest, PeerResult, Reply, RequestId};
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::frame::FrameReader;
 use crate::protocol::{
     ApiKey, DecodeError, RequestFrame, decode_request, decode_response, encode_request, encode_response,
@@ -220,7 +221,9 @@ impl Connections {
     fn refuse(&mut self, conn: Conn, reason: String) {
         self.refusals.push_back(reason);
         if let Conn::Peer { .. } = conn {
-            if let Some(inbound) = self.inbound.get_mut(&conn) {
+            if mutated(Mutation::RefusedRequestClosesPeer) {
+                self.inbound.remove(&conn);
+            } else if let Some(inbound) = self.inbound.get_mut(&conn) {
                 inbound.reader = FrameReader::new(self.frame_bytes_max);
             }
             return;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::{BatchError, batches};
 use crate::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use crate::protocol::messages::fetch_response::PartitionData;
@@ -180,7 +181,9 @@ impl Consumer {
         self.lookup_at = None;
         let mut plans: BTreeMap<BrokerId, Vec<(Place, u64, i64)>> = BTreeMap::new();
         for (place, position) in &self.positions {
-            let asked = |(other, seeks): &(Place, u64)| other == place && *seeks == position.seeks;
+            let asked = |(other, seeks): &(Place, u64)| {
+                other == place && (*seeks == position.seeks || mutated(Mutation::StaleLookupStalls))
+            };
             let under_way = self.lookups.values().flatten().any(asked);
             if position.fetch_at.is_some() || under_way {
                 continue;

@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::consumer_protocol::{
     decode_assignment, decode_subscription, encode_assignment, encode_subscription,
 };
@@ -239,7 +240,8 @@ impl Consumer {
         let uncommitted = self.options.auto_commit.is_some()
             && self.membership.generation.is_some()
             && self.positions.values().any(is_uncommitted);
-        let committing = self.membership.commit.is_some() || !self.membership.calls.is_empty();
+        let waiting = !self.membership.calls.is_empty() && !mutated(Mutation::CommitsOutliveGeneration);
+        let committing = self.membership.commit.is_some() || waiting;
         if (busy || uncommitted || committing) && force_at > now {
             self.membership.commit_at = Some(now);
             return;
@@ -269,8 +271,9 @@ impl Consumer {
         match ErrorCode::try_from_code(body.error_code) {
             None => {
                 // In this generation they would count as commits of what others may have by now.
-                let error = ClientError::protocol(ErrorCode::RebalanceInProgress, None);
-                self.fail_commits(&error);
+                if !mutated(Mutation::CommitsOutliveGeneration) {
+                    self.fail_commits(&ClientError::protocol(ErrorCode::RebalanceInProgress, None));
+                }
                 self.membership.member_id = body.member_id.to_string();
                 self.membership.generation = Some(Generation(body.generation_id));
                 self.membership.leader_id = body.leader.to_string();
@@ -345,7 +348,11 @@ impl Consumer {
         };
         if let Some(generation) = self.membership.generation {
             // Shared out for this generation already, and the answer was lost: the first share may be the one in force.
-            if let Some((_, earlier)) = self.membership.counts.take_if(|(of, _)| *of == generation) {
+            if let Some((_, earlier)) = self
+                .membership
+                .counts
+                .take_if(|(of, _)| *of == generation && !mutated(Mutation::LastShareCounts))
+            {
                 for (topic, count) in &mut counts {
                     *count = earlier.get(topic).map_or(*count, |earlier| (*count).min(*earlier));
                 }
@@ -471,7 +478,7 @@ impl Consumer {
         let body =
             OffsetFetchRequest::default().with_group_id(self.group()).with_topics(Some(topics.collect()));
         // A commit of ours that is still under way counts (KIP-447): going back behind it would take it back.
-        let body = body.with_require_stable(true);
+        let body = body.with_require_stable(!mutated(Mutation::UnstableOffsets));
         let timeout = self.options.client.request_timeout;
         self.membership.offset_fetch = self.ask(now, Lane::Group, body, OFFSET_FETCH_VERSION_MAX, timeout);
         self.membership.offset_fetch_at = Some(now + RETRY);

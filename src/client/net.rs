@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::frame::{FRAME_BYTES_MAX_DEFAULT, FrameReader};
 use crate::protocol::messages::metadata_request::MetadataRequestTopic;
 use crate::protocol::messages::{
@@ -255,6 +256,7 @@ impl Net {
     /// later epoch (KIP-320): what it has may be less than what was read already.
     pub fn leader_epoch(&self, topic: &TopicName, partition: i32) -> i32 {
         let meta = self.topics.get(topic).and_then(|topic| topic.partitions.get(&partition));
+        let meta = meta.filter(|_| !mutated(Mutation::FetchWithoutLeaderEpoch));
         meta.and_then(|meta| meta.leader_epoch).unwrap_or(-1)
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::sequence_after;
 use crate::protocol::frame::FRAME_BYTES_MAX_DEFAULT;
 use crate::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -760,7 +761,9 @@ impl Producer {
                     ErrorCode::NotLeaderOrFollower,
                     ErrorCode::KafkaStorageError,
                 ]
-                .contains(&error);
+                .contains(&error)
+                    && !(mutated(Mutation::DeposedMeansNotAppended)
+                        && error == ErrorCode::NotLeaderOrFollower);
             }
         }
         let backoff = (RETRY * 2u32.pow((front.attempts - 1).min(5))).min(RETRY_MAX);

@@ -158,8 +158,11 @@ impl Shard {
             // A simple consumer, and the group has members.
             return Err(ErrorCode::UnknownMemberId);
         }
+        if mutated(Mutation::AcceptStaleGeneration) {
+            return Ok(());
+        }
         group.validate_member(id, request.group_instance_id.as_deref())?;
-        if generation != group.generation.0 && !mutated(Mutation::AcceptStaleGeneration) {
+        if generation != group.generation.0 {
             return Err(ErrorCode::IllegalGeneration);
         }
         match group.state() {

@@ -152,11 +152,7 @@ impl Shard {
     pub(super) fn committed(&mut self, turn: &mut Turn<'_>, high_watermark: Offset) {
         match self.phase {
             Phase::Loading { .. } => return,
-            Phase::Loaded { end }
-                if high_watermark < end && !mutated(Mutation::ServeBeforeLoadedIsCommitted) =>
-            {
-                return;
-            }
+            Phase::Loaded { end } if high_watermark < end => return,
             Phase::Loaded { .. } => self.activate(turn),
             Phase::Active => {}
         }

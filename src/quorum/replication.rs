@@ -146,7 +146,10 @@ impl Quorum {
 
     /// What the leader says is committed, as far as it is durable here: a failed write must not take it back.
     fn follow_high_watermark(&mut self) {
-        let durable = self.log.durable_end_offset();
+        let durable = match mutated(Mutation::FollowerCommitsUnflushedTail) {
+            true => self.log.log_end_offset(),
+            false => self.log.durable_end_offset(),
+        };
         if let Role::Follower(following) = &self.role {
             self.high_watermark = self.high_watermark.max(following.high_watermark.min(durable));
         }
@@ -166,8 +169,7 @@ impl Quorum {
         ends.push(own);
         ends.sort_by(|a, b| b.cmp(a));
         let Some(reached) = ends.get(majority - 1).map(|reached| own.min(*reached)) else { return };
-        let own_epoch = reached > leadership.epoch_start || mutated(Mutation::QuorumCommitsEarlierEpochs);
-        if own_epoch && reached > self.high_watermark {
+        if reached > leadership.epoch_start && reached > self.high_watermark {
             self.high_watermark = reached;
             self.answer_parked(now, fx);
         }

@@ -195,7 +195,7 @@ impl Partition {
 
     /// The leader's state, if this broker leads in the epoch that the request names (KIP-320); none named is any.
     pub(super) fn leading_in(&self, epoch: Option<LeaderEpoch>) -> Result<&Leader, ErrorCode> {
-        match epoch.filter(|_| !mutated(Mutation::IgnoreLeaderEpoch)) {
+        match epoch {
             Some(epoch) if epoch < self.leader_epoch => Err(ErrorCode::FencedLeaderEpoch),
             Some(epoch) if epoch > self.leader_epoch => Err(ErrorCode::UnknownLeaderEpoch),
             _ => self.leading().ok_or(ErrorCode::NotLeaderOrFollower),

@@ -104,6 +104,8 @@ struct Reader {
     next: BTreeMap<(TopicName, i32), i64>,
     poll: Option<CallId>,
     committing: BTreeMap<CallId, (TopicName, i32, i64)>,
+    /// Commits that failed, to be made again with the next poll.
+    again: Vec<(TopicName, i32, i64)>,
 }
 
 /// All clients of a run.
@@ -203,6 +205,7 @@ impl Workload {
             next: BTreeMap::new(),
             poll: None,
             committing: BTreeMap::new(),
+            again: Vec::new(),
         }
     }
 
@@ -310,11 +313,16 @@ impl Workload {
                         told(load, &names, &sent, &mut self.acked, &mut self.order, checker)?;
                     }
                     Ok(_) => {}
-                    Err(error) => match outcome(&error) {
+                    Err(error) => {
                         // Of several records some may have gone in an earlier batch.
-                        Outcome::Failed if load.acks == -1 && names.len() == 1 => self.acked.failed(&names),
-                        _ => {}
-                    },
+                        if outcome(&error) == Outcome::Failed && load.acks == -1 && names.len() == 1 {
+                            self.acked.failed(&names);
+                        }
+                        if !self.sending {
+                            // The last one may have been sent too early; one must get through.
+                            load.send(world, &mut self.rng);
+                        }
+                    }
                 }
             }
         }
@@ -472,18 +480,20 @@ impl Reader {
     ) -> Checked {
         for (_, call, result) in self.handle.take_replies() {
             if let Some((topic, partition, next)) = self.committing.remove(&call) {
-                let place = (topic, partition);
-                let late = result.as_ref().is_err_and(|error| error.kind == FailureKind::Timeout);
-                if result.is_ok() {
-                    checker.group_offsets.answered(self.group, &place.0, partition, next)?;
-                } else if late && self.next.get(&place) == Some(&next) {
-                    // After other errors it is read again, by whoever has the partition then.
-                    self.commit(world, place.0, partition, next);
+                match result {
+                    Ok(_) => checker.group_offsets.answered(self.group, &topic, partition, next)?,
+                    Err(_) => self.again.push((topic, partition, next)),
                 }
             } else if self.poll == Some(call) {
                 if let Ok(ConsumerReply::Batches(batches)) = result {
                     for batch in &batches {
                         self.take(world, checker, seen, told, batch)?;
+                    }
+                }
+                for (topic, partition, next) in std::mem::take(&mut self.again) {
+                    // Unless it has read on, or the partition is another member's.
+                    if self.next.get(&(topic.clone(), partition)) == Some(&next) {
+                        self.commit(world, topic, partition, next);
                     }
                 }
                 self.poll(world);

@@ -69,7 +69,7 @@ fn replicas(world: &World, look: &Look<'_>) -> usize {
 }
 
 /// Where a log ends in a broker's storage.
-fn stored_end(world: &World, broker: BrokerId, log: LogId) -> Offset {
+pub(super) fn stored_end(world: &World, broker: BrokerId, log: LogId) -> Offset {
     let last = world.storage(broker).and_then(|storage| storage.last_chunk(log));
     let Some(chunk) = last else { return Offset::ZERO };
     let last = batches(&chunk.bytes).map_while(Result::ok).last();

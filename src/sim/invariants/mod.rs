@@ -8,6 +8,7 @@ mod epochs_monotonic;
 mod group_offsets_monotonic;
 mod high_watermark_monotonic;
 mod images_agree;
+mod isr_members;
 mod leader_completeness;
 mod log_matching;
 mod no_duplicates;
@@ -44,6 +45,7 @@ use commits_durable::CommitsDurable;
 use epochs_monotonic::EpochsMonotonic;
 use high_watermark_monotonic::HighWatermarkMonotonic;
 use images_agree::ImagesAgree;
+use isr_members::IsrMembers;
 use leader_completeness::LeaderCompleteness;
 use log_matching::LogMatching;
 use one_leader::OneLeader;
@@ -118,6 +120,7 @@ pub struct Checker {
     leader_completeness: LeaderCompleteness,
     epochs: EpochsMonotonic,
     images: ImagesAgree,
+    isr_members: IsrMembers,
     high_watermark: HighWatermarkMonotonic,
     replicas_agree: ReplicasAgree,
     commits_durable: CommitsDurable,
@@ -146,7 +149,9 @@ impl Checker {
             leads,
         };
         self.look(world, storage, &look, None)?;
-        self.images.replayed(id, broker.replayed(), broker.image())?;
+        let (replayed, image) = (broker.replayed(), broker.image());
+        self.images.replayed(id, replayed, image)?;
+        self.isr_members.replayed(world, replayed, image, &self.history, &self.lossy)?;
         for tp in broker.replicas().hosted() {
             let (Some(status), Some(log)) = (broker.replicas().status(tp), broker.replicas().log(tp)) else {
                 continue;
