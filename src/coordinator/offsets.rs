@@ -14,7 +14,6 @@
 use std::collections::BTreeMap;
 
 use crate::effects::{Effects, ReplyToken};
-use crate::mutation::{Mutation, mutated};
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
 use crate::protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
@@ -157,9 +156,6 @@ impl Shard {
         if generation < 0 && id.is_empty() && request.group_instance_id.is_none() {
             // A simple consumer, and the group has members.
             return Err(ErrorCode::UnknownMemberId);
-        }
-        if mutated(Mutation::AcceptStaleGeneration) {
-            return Ok(());
         }
         group.validate_member(id, request.group_instance_id.as_deref())?;
         if generation != group.generation.0 {

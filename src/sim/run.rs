@@ -18,6 +18,8 @@ use super::world::{Latencies, World};
 const START: Instant = Instant(1_800_000_000_000);
 /// A new cluster runs within this time.
 const BOOT_MAX: Duration = Duration::from_secs(15);
+/// A run that takes more turns than this goes round in circles: the longest seen took a tenth.
+const TURNS_MAX: u64 = 1_000_000;
 /// When the faults have stopped, every call is answered, every partition led and every replica and group caught up within
 /// this time. The slowest clocks in it: a producer's delivery timeout (8 s), a rebalance that waits for a silent member.
 const RECOVERY_MAX: Duration = Duration::from_secs(30);
@@ -139,6 +141,7 @@ struct Run<'a> {
     /// When the last fault but those of consumers began or ended.
     disturbed_at: Instant,
     told: Vec<(Instant, String)>,
+    turns: u64,
 }
 
 impl<'a> Run<'a> {
@@ -158,6 +161,7 @@ impl<'a> Run<'a> {
             active: Vec::new(),
             disturbed_at: START,
             told: Vec::new(),
+            turns: 0,
         }
     }
 
@@ -266,6 +270,11 @@ impl<'a> Run<'a> {
     fn run_to(&mut self, until: Instant) -> Result<(), Violation> {
         while self.workload.step(&mut self.world, until) {
             self.check()?;
+            self.turns += 1;
+            if self.turns > TURNS_MAX {
+                let what = format!("more than {TURNS_MAX} turns, and it is {:?}", self.world.now());
+                return Err(Violation { invariant: "progress", what });
+            }
         }
         Ok(())
     }
