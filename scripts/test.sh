@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test, cheapest first; or only the steps named: scripts/test.sh native wasm
-# The steps: fmt clippy native build js wasm browser
+# The steps: fmt clippy native bugs build js wasm browser
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
@@ -15,6 +15,8 @@ step_clippy() {
   else cargo clippy --target $WASM --lib -- -D warnings; fi
 }
 step_native() { cargo test --workspace; }
+# The tests of the tests: each known bug, put back, is found by the simulator.
+step_bugs() { cargo test --profile sim --features mutations --test known_bugs_are_found; }
 step_build() { scripts/build.sh; }
 # After the build: the types of the wasm glue are in dist/sdk/.
 step_js() { node_modules/.bin/tsc --project tsconfig.json; }
@@ -29,7 +31,7 @@ step_browser() {
   node --test --test-concurrency=1 --test-reporter=spec tests/browser/*.test.mjs
 }
 
-for step in ${*:-fmt clippy native build js wasm browser}; do
+for step in ${*:-fmt clippy native bugs build js wasm browser}; do
   echo
   echo "== $step"
   begun=$SECONDS

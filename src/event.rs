@@ -212,3 +212,10 @@ pub enum ClusterEvent {
     /// Controlled shutdown is done: this broker may stop.
     ReadyToStop,
 }
+
+impl ClusterEvent {
+    /// True for the kinds of which only the latest counts.
+    pub fn is_frequent(&self) -> bool {
+        matches!(self, ClusterEvent::PartitionProgress { .. } | ClusterEvent::OffsetsCommitted { .. })
+    }
+}

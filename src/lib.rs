@@ -3,7 +3,7 @@
 //! Imports point left only (`tests/layers.rs` fails when one points up):
 //!
 //! ```text
-//! types, time, rng, event, config <- protocol <- log <- effects <- replica, quorum <- controller, coordinator <- broker <- sim <- web
+//! types, time, rng, event, config, mutation <- protocol <- log <- effects <- replica, quorum <- controller, coordinator <- broker <- sim <- web
 //!                                            \- files <- client
 //! ```
 
@@ -16,6 +16,7 @@ pub mod effects;
 pub mod event;
 pub mod files;
 pub mod log;
+pub mod mutation;
 pub mod protocol;
 pub mod quorum;
 pub mod replica;

@@ -9,15 +9,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rng", BASE),
     ("event", BASE),
     ("config", BASE),
+    ("mutation", BASE),
     ("protocol", BASE),
-    ("files", &["types", "time", "rng", "event", "config", "protocol"]),
-    ("log", &["types", "time", "rng", "event", "config", "protocol"]),
-    ("effects", &["types", "time", "rng", "event", "config", "protocol", "log"]),
+    ("files", &["types", "time", "rng", "event", "config", "mutation", "protocol"]),
+    ("log", &["types", "time", "rng", "event", "config", "mutation", "protocol"]),
+    ("effects", &["types", "time", "rng", "event", "config", "mutation", "protocol", "log"]),
     ("replica", PARTS),
     ("quorum", PARTS),
     ("controller", DECIDERS),
     ("coordinator", DECIDERS),
-    ("client", &["types", "time", "rng", "event", "config", "protocol", "files"]),
+    ("client", &["types", "time", "rng", "event", "config", "mutation", "protocol", "files"]),
     ("broker", CORE),
     (
         "sim",
@@ -27,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rng",
             "event",
             "config",
+            "mutation",
             "protocol",
             "log",
             "effects",
@@ -47,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rng",
             "event",
             "config",
+            "mutation",
             "protocol",
             "log",
             "effects",
@@ -61,16 +64,18 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
-const BASE: &[&str] = &["types", "time", "rng", "event", "config"];
-const PARTS: &[&str] = &["types", "time", "rng", "event", "config", "protocol", "log", "effects"];
-const DECIDERS: &[&str] =
-    &["types", "time", "rng", "event", "config", "protocol", "log", "effects", "replica", "quorum"];
+const BASE: &[&str] = &["types", "time", "rng", "event", "config", "mutation"];
+const PARTS: &[&str] = &["types", "time", "rng", "event", "config", "mutation", "protocol", "log", "effects"];
+const DECIDERS: &[&str] = &[
+    "types", "time", "rng", "event", "config", "mutation", "protocol", "log", "effects", "replica", "quorum",
+];
 const CORE: &[&str] = &[
     "types",
     "time",
     "rng",
     "event",
     "config",
+    "mutation",
     "protocol",
     "log",
     "effects",
@@ -123,7 +128,8 @@ fn code() -> Vec<(String, String, String)> {
         let is_test = relative
             .iter()
             .any(|part| ["tests", "tests.rs", "harness.rs", "bench.rs"].contains(&part.to_str().unwrap()));
-        if layer == "lib" || is_test {
+        // `bin` has fronts of their own: clock, threads and arguments around a part.
+        if layer == "lib" || layer == "bin" || is_test {
             continue;
         }
         let text = std::fs::read_to_string(&file).unwrap();

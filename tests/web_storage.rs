@@ -179,7 +179,7 @@ async fn a_connection_that_was_closed_is_opened_again() {
     const NAME: &str = "test/reopened";
     IndexedDb::delete(NAME).await.unwrap();
     let db = IndexedDb::open(NAME).await.unwrap();
-    let op = IoOp::WriteMeta { key: "a".to_owned(), value: Bytes::from_static(b"1") };
+    let op = IoOp::WriteMeta { key: "a".to_owned(), value: Bytes::from_static(b"1"), flush: false };
     assert_eq!(execute(&db, op.clone()).await, IoResult::Done);
     // What browsers do to hidden tabs.
     db.close();

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::effects::{Lane, PeerError, PeerRequest, PeerResult, Reply, RequestId};
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::frame::FrameReader;
 use crate::protocol::{
     ApiKey, DecodeError, RequestFrame, decode_request, decode_response, encode_request, encode_response,
@@ -206,19 +207,27 @@ impl Connections {
                 Some(Reply::Response(response)) => {
                     match encode_response(waiting.version, waiting.correlation_id, &response) {
                         Ok(bytes) => self.outputs.push_back(ConnOutput::Send(conn, bytes)),
-                        Err(error) => {
-                            return self.refuse(conn, format!("no answer in this version: {error}"));
-                        }
+                        Err(error) => self.refuse(conn, format!("no answer in this version: {error}")),
                     }
                 }
                 Some(Reply::None) | None => {}
-                Some(Reply::Close(error)) => return self.refuse(conn, error.to_string()),
+                Some(Reply::Close(error)) => self.refuse(conn, error.to_string()),
             }
         }
     }
 
+    /// A client's connection closes. A peer's stays: nothing would open it again, and its requests, named by their
+    /// correlation ids, do without an answer to one of them.
     fn refuse(&mut self, conn: Conn, reason: String) {
         self.refusals.push_back(reason);
+        if let Conn::Peer { .. } = conn {
+            if mutated(Mutation::RefusedRequestClosesPeer) {
+                self.inbound.remove(&conn);
+            } else if let Some(inbound) = self.inbound.get_mut(&conn) {
+                inbound.reader = FrameReader::new(self.frame_bytes_max);
+            }
+            return;
+        }
         self.inbound.remove(&conn);
         self.outputs.push_back(ConnOutput::Close(conn));
     }

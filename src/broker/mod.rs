@@ -231,6 +231,11 @@ impl Broker {
         &self.image
     }
 
+    /// How much of the metadata log is in the image: the offset of the next record.
+    pub fn replayed(&self) -> Offset {
+        self.replayed
+    }
+
     /// The quorum as this node knows it.
     pub fn quorum(&self) -> &Quorum {
         &self.quorum

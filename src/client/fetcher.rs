@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::{BatchError, batches};
 use crate::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use crate::protocol::messages::fetch_response::PartitionData;
@@ -73,6 +74,7 @@ impl Consumer {
         for ((topic, partition), offset, seeks) in plan {
             let asked = FetchPartition::default()
                 .with_partition(partition)
+                .with_current_leader_epoch(self.net.leader_epoch(&topic, partition))
                 .with_fetch_offset(offset)
                 .with_partition_max_bytes(self.options.partition_bytes);
             topics.entry(topic.clone()).or_default().push(asked);
@@ -179,7 +181,10 @@ impl Consumer {
         self.lookup_at = None;
         let mut plans: BTreeMap<BrokerId, Vec<(Place, u64, i64)>> = BTreeMap::new();
         for (place, position) in &self.positions {
-            let under_way = self.lookups.values().flatten().any(|(other, _)| other == place);
+            let asked = |(other, seeks): &(Place, u64)| {
+                other == place && (*seeks == position.seeks || mutated(Mutation::StaleLookupStalls))
+            };
+            let under_way = self.lookups.values().flatten().any(asked);
             if position.fetch_at.is_some() || under_way {
                 continue;
             }
@@ -200,6 +205,7 @@ impl Consumer {
             for ((topic, partition), _, timestamp) in &plan {
                 let asked = ListOffsetsPartition::default()
                     .with_partition_index(*partition)
+                    .with_current_leader_epoch(self.net.leader_epoch(topic, *partition))
                     .with_timestamp(*timestamp);
                 topics.entry(topic.clone()).or_default().push(asked);
             }

@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::consumer_protocol::{
     decode_assignment, decode_subscription, encode_assignment, encode_subscription,
 };
@@ -68,7 +69,7 @@ pub(super) struct Membership {
     leaving: Option<Tag>,
     left: bool,
     /// What the leader's last share was based on: partitions per topic.
-    counts: Option<BTreeMap<TopicName, i32>>,
+    counts: Option<(Generation, BTreeMap<TopicName, i32>)>,
 }
 
 /// A commit of one partition: next offset and metadata.
@@ -239,7 +240,9 @@ impl Consumer {
         let uncommitted = self.options.auto_commit.is_some()
             && self.membership.generation.is_some()
             && self.positions.values().any(is_uncommitted);
-        if (busy || uncommitted || self.membership.commit.is_some()) && force_at > now {
+        let waiting = !self.membership.calls.is_empty() && !mutated(Mutation::CommitsOutliveGeneration);
+        let committing = self.membership.commit.is_some() || waiting;
+        if (busy || uncommitted || committing) && force_at > now {
             self.membership.commit_at = Some(now);
             return;
         }
@@ -267,6 +270,10 @@ impl Consumer {
         let wait = Phase::Waiting { join_at: now, force_at: now };
         match ErrorCode::try_from_code(body.error_code) {
             None => {
+                // In this generation they would count as commits of what others may have by now.
+                if !mutated(Mutation::CommitsOutliveGeneration) {
+                    self.fail_commits(&ClientError::protocol(ErrorCode::RebalanceInProgress, None));
+                }
                 self.membership.member_id = body.member_id.to_string();
                 self.membership.generation = Some(Generation(body.generation_id));
                 self.membership.leader_id = body.leader.to_string();
@@ -339,7 +346,19 @@ impl Consumer {
             Some(assignor) => assignor.assign(members, &counts),
             None => BTreeMap::new(),
         };
-        self.membership.counts = Some(counts);
+        if let Some(generation) = self.membership.generation {
+            // Shared out for this generation already, and the answer was lost: the first share may be the one in force.
+            if let Some((_, earlier)) = self
+                .membership
+                .counts
+                .take_if(|(of, _)| *of == generation && !mutated(Mutation::LastShareCounts))
+            {
+                for (topic, count) in &mut counts {
+                    *count = earlier.get(topic).map_or(*count, |earlier| (*count).min(*earlier));
+                }
+            }
+            self.membership.counts = Some((generation, counts));
+        }
         self.sync(now, shares);
     }
 
@@ -429,7 +448,7 @@ impl Consumer {
 
     /// A leader that sees more partitions than it shared out has the group share again.
     fn notice_new_partitions(&mut self, now: Instant) {
-        let Some(counts) = &self.membership.counts else { return };
+        let Some((_, counts)) = &self.membership.counts else { return };
         let grown = counts.iter().any(|(topic, count)| {
             self.net
                 .topic(topic)
@@ -458,6 +477,8 @@ impl Consumer {
         });
         let body =
             OffsetFetchRequest::default().with_group_id(self.group()).with_topics(Some(topics.collect()));
+        // A commit of ours that is still under way counts (KIP-447): going back behind it would take it back.
+        let body = body.with_require_stable(!mutated(Mutation::UnstableOffsets));
         let timeout = self.options.client.request_timeout;
         self.membership.offset_fetch = self.ask(now, Lane::Group, body, OFFSET_FETCH_VERSION_MAX, timeout);
         self.membership.offset_fetch_at = Some(now + RETRY);
@@ -611,6 +632,10 @@ impl Consumer {
             let error =
                 ClientError::new(FailureKind::Invalid, "The consumer does not run: nothing to commit.");
             return self.out.reply(call, Err(error));
+        }
+        if matches!(self.membership.phase, Phase::Sharing { .. } | Phase::Syncing) {
+            // Of the generation before.
+            return self.out.reply(call, Err(ClientError::protocol(ErrorCode::RebalanceInProgress, None)));
         }
         let deadline = now + self.options.client.request_timeout;
         self.membership.calls.push_back((call, offsets, deadline));

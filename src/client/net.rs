@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::frame::{FRAME_BYTES_MAX_DEFAULT, FrameReader};
 use crate::protocol::messages::metadata_request::MetadataRequestTopic;
 use crate::protocol::messages::{
@@ -14,7 +15,7 @@ use crate::protocol::{
     ApiKey, ErrorCode, Request, Response, StrBytes, decode_response, encode_request, supported_versions,
 };
 use crate::time::{Duration, Instant, earliest};
-use crate::types::{BrokerId, TopicName};
+use crate::types::{BrokerId, TopicName, Uuid};
 
 use super::{CallId, ClientInput};
 
@@ -97,6 +98,8 @@ pub struct PartitionMeta {
     pub error: Option<ErrorCode>,
     /// Its leader.
     pub leader: Option<BrokerId>,
+    /// The epoch of that; none where the broker does not say.
+    pub leader_epoch: Option<i32>,
     /// Replicas.
     pub replicas: Vec<BrokerId>,
     /// The in-sync replicas.
@@ -108,6 +111,8 @@ pub struct PartitionMeta {
 pub struct TopicMeta {
     /// The error of the topic.
     pub error: Option<ErrorCode>,
+    /// Its id; nil where the broker does not say.
+    pub id: Uuid,
     /// Made by the cluster for itself.
     pub internal: bool,
     /// By number.
@@ -247,6 +252,14 @@ impl Net {
     pub fn leader(&self, topic: &TopicName, partition: i32) -> Option<BrokerId> {
         let leader = self.topics.get(topic)?.partitions.get(&partition)?.leader?;
         self.brokers.contains_key(&leader).then_some(leader)
+    }
+
+    /// The epoch of the partition's leader; -1 where it is not known. A leader that was deposed does not answer who names a
+    /// later epoch (KIP-320): what it has may be less than what was read already.
+    pub fn leader_epoch(&self, topic: &TopicName, partition: i32) -> i32 {
+        let meta = self.topics.get(topic).and_then(|topic| topic.partitions.get(&partition));
+        let meta = meta.filter(|_| !mutated(Mutation::FetchWithoutLeaderEpoch));
+        meta.and_then(|meta| meta.leader_epoch).unwrap_or(-1)
     }
 
     /// What the cluster says is wrong with a partition.
@@ -480,13 +493,23 @@ impl Net {
                 let meta = PartitionMeta {
                     error: ErrorCode::try_from_code(partition.error_code),
                     leader: (partition.leader_id.0 >= 0).then_some(BrokerId(partition.leader_id.0)),
+                    leader_epoch: (partition.leader_epoch >= 0).then_some(partition.leader_epoch),
                     replicas: ids(&partition.replica_nodes),
                     isr: ids(&partition.isr_nodes),
                 };
                 (partition.partition_index, meta)
             });
+            // A broker that is behind may tell of an earlier leader: the later one counts (KIP-320).
+            let known = self.topics.get(&name).filter(|known| known.id == topic.topic_id);
+            let latest = |(partition, meta): (i32, PartitionMeta)| {
+                let known = known.and_then(|known| known.partitions.get(&partition));
+                let later = known.filter(|known| known.leader_epoch > meta.leader_epoch);
+                (partition, later.cloned().unwrap_or(meta))
+            };
+            let partitions = partitions.map(latest);
             let meta = TopicMeta {
                 error: ErrorCode::try_from_code(topic.error_code),
+                id: topic.topic_id,
                 internal: topic.is_internal,
                 partitions: partitions.collect(),
             };

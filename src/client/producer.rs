@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::sequence_after;
 use crate::protocol::frame::FRAME_BYTES_MAX_DEFAULT;
 use crate::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -751,9 +752,17 @@ impl Producer {
             Attempt::Unknown => front.unknown = true,
             Attempt::Failed(error) => {
                 front.last_error = Some(error);
-                // After these the batch may be in the leader's log all the same.
-                front.unknown |=
-                    [ErrorCode::RequestTimedOut, ErrorCode::NotEnoughReplicasAfterAppend].contains(&error);
+                // After these the batch may be in a log all the same: a leader that was deposed while the batch waited to be
+                // acked says no more than that it leads no longer, and one whose storage failed may have replicated it.
+                front.unknown |= [
+                    ErrorCode::RequestTimedOut,
+                    ErrorCode::NotEnoughReplicasAfterAppend,
+                    ErrorCode::NotLeaderOrFollower,
+                    ErrorCode::KafkaStorageError,
+                ]
+                .contains(&error)
+                    && !(mutated(Mutation::DeposedMeansNotAppended)
+                        && error == ErrorCode::NotLeaderOrFollower);
             }
         }
         let backoff = (RETRY * 2u32.pow((front.attempts - 1).min(5))).min(RETRY_MAX);

@@ -1,5 +1,6 @@
 //! Brokers: registration, heartbeats, fencing, controlled shutdown (KIP-631).
 
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
@@ -65,7 +66,9 @@ impl Controller {
         };
         self.decide(record, &mut decision);
         // An earlier life may have led with records that this one has lost: others take over, in new epochs.
-        self.leave_partitions(id, &mut decision);
+        if !mutated(Mutation::KeepLeadershipAcrossRestart) {
+            self.leave_partitions(id, &mut decision);
+        }
         self.heard(now, id);
         decision.response = Some(BrokerRegistrationResponse::default().with_broker_epoch(epoch.0).into());
         decision

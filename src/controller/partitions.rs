@@ -2,6 +2,7 @@
 //! AlterPartition (KIP-497).
 
 use crate::config::TopicConfig;
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::ErrorCode;
 use crate::protocol::error::code_of;
 use crate::protocol::messages::alter_partition_request::PartitionData as Asked;
@@ -26,7 +27,8 @@ impl Controller {
             let leader = match state.leader == Some(id) {
                 true => {
                     let fit = |replica: &BrokerId| {
-                        *replica != id && isr.contains(replica) && self.image.is_active(*replica)
+                        let in_sync = isr.contains(replica) || mutated(Mutation::ElectOutOfSync);
+                        *replica != id && in_sync && self.image.is_active(*replica)
                     };
                     Some(state.replicas.iter().copied().find(fit))
                 }
@@ -150,9 +152,10 @@ impl Controller {
             let stale = epoch.is_some_and(|epoch| {
                 self.image.broker(*member).is_none_or(|broker| broker.epoch != BrokerEpoch(epoch))
             });
-            stale || !self.image.is_active(*member)
+            (stale || !self.image.is_active(*member)) && !mutated(Mutation::AcceptIneligibleReplica)
         };
         match () {
+            () if mutated(Mutation::AcceptStaleIsr) => None,
             // The leader knows more of the future than this controller: it speaks to the wrong one.
             () if asked.leader_epoch > state.leader_epoch.0 => Some(ErrorCode::NotController),
             () if asked.partition_epoch > state.partition_epoch.0 => Some(ErrorCode::NotController),

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::effects::ReplyToken;
 use crate::event::ClusterEvent;
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::ErrorCode;
 use crate::protocol::batch::batches;
 use crate::protocol::messages::{JoinGroupResponse, LeaveGroupResponse, OffsetCommitResponse};
@@ -214,6 +215,9 @@ impl Shard {
                 let overwritten =
                     |write: &InFlight| write.id != id && write.end.is_some_and(|end| end > base);
                 self.fail(turn, ErrorCode::KafkaStorageError, overwritten);
+                if mutated(Mutation::CommitAnsweredBeforeReplicated) {
+                    self.committed(turn, end);
+                }
             }
             Err(error) => self.fail(turn, error, |write| write.id == id),
         }

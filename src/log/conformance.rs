@@ -301,7 +301,7 @@ fn truncate(log: LogId, to: i64, keep: Option<(i64, &'static str)>, rows: Conten
 }
 
 fn meta(key: &str, value: &'static str) -> IoOp {
-    IoOp::WriteMeta { key: key.into(), value: Bytes::from_static(value.as_bytes()) }
+    IoOp::WriteMeta { key: key.into(), value: Bytes::from_static(value.as_bytes()), flush: false }
 }
 
 fn chunk((base, text): &(i64, &'static str)) -> Chunk {

@@ -103,6 +103,8 @@ pub enum IoOp {
         key: String,
         /// The value.
         value: Bytes,
+        /// As for `Append`.
+        flush: bool,
     },
 }
 
@@ -118,6 +120,11 @@ impl IoOp {
             | IoOp::DeleteLog { log } => Some(*log),
             IoOp::WriteMeta { .. } => None,
         }
+    }
+
+    /// True when `Done` is to mean that the operation has reached the disk.
+    pub fn flushes(&self) -> bool {
+        matches!(self, IoOp::Append { flush: true, .. } | IoOp::WriteMeta { flush: true, .. })
     }
 }
 

@@ -22,6 +22,7 @@ use super::segment::{Segment, SegmentFacts};
 use super::tail::{Tail, join};
 use super::truncation::Scan;
 use crate::log::io::{Chunk, IoError, IoOp, IoResult, SegmentRow};
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::{self, BatchHeader};
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, LogId, Offset};
@@ -243,7 +244,8 @@ impl PartitionLog {
             next = facts.next;
             found.push((facts, range));
         }
-        if let Some(original) = found.iter().find_map(|(facts, _)| self.producers.duplicate_of(facts)) {
+        let duplicate = found.iter().find_map(|(facts, _)| self.producers.duplicate_of(facts));
+        if let Some(original) = duplicate.filter(|_| !mutated(Mutation::AcceptDuplicateSequence)) {
             return Ok(AppendInfo {
                 first_offset: original.first_offset(),
                 last_offset: original.last_offset,
@@ -253,7 +255,9 @@ impl PartitionLog {
                 rolled: None,
             });
         }
-        self.producers.check(found.iter().map(|(facts, _)| facts))?;
+        if !mutated(Mutation::AcceptDuplicateSequence) {
+            self.producers.check(found.iter().map(|(facts, _)| facts))?;
+        }
         if records.len() as u64 > self.config.segment_bytes {
             return Err(AppendError::RecordListTooLarge {
                 size: records.len(),

@@ -10,6 +10,7 @@ use super::producer_state::ProducerState;
 use super::segment::{DecodedRow, Segment, decode_row};
 use super::tail::{StateBefore, Tail};
 use crate::log::io::{Chunk, IoOp, RecoveredLog};
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::{self, BatchError};
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, LogId, Offset};
@@ -148,6 +149,9 @@ impl PartitionLog {
             }
         }
         self.durable_end = self.log_end;
+        if mutated(Mutation::ForgetProducersOnRestart) {
+            self.producers = ProducerState::default();
+        }
         self.evict();
         cut.map(|reason| (reason, total - self.active().facts.size_bytes))
     }

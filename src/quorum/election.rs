@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::effects::{Effects, Lane, PeerResult, ReplyToken};
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::messages::{
     self, BeginQuorumEpochRequest, BeginQuorumEpochResponse, EndQuorumEpochRequest, EndQuorumEpochResponse,
     VoteRequest, VoteResponse, begin_quorum_epoch_request, begin_quorum_epoch_response,
@@ -97,7 +98,7 @@ impl Quorum {
             return self.answer_vote(token, Some(ErrorCode::FencedLeaderEpoch), false, fx);
         }
         let theirs = (LeaderEpoch(asked.last_offset_epoch), Offset(asked.last_offset));
-        let up_to_date = theirs >= self.durable_position();
+        let up_to_date = theirs >= self.durable_position() || mutated(Mutation::VoteForShorterLog);
         if asked.pre_vote {
             // A pre-vote changes nothing here (KIP-996).
             let granted = up_to_date && self.leader().is_none();
@@ -105,6 +106,7 @@ impl Quorum {
         }
         self.see_epoch(now, epoch, fx);
         let free = self.state.voted_for.is_none_or(|voted| voted == candidate);
+        let free = free || mutated(Mutation::VoteTwice);
         let granted = up_to_date && free && matches!(self.role, Role::Unattached { .. });
         if granted {
             if self.state.voted_for.is_none() {

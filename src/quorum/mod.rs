@@ -29,6 +29,7 @@ use crate::effects::{Effects, Lane, PeerError, PeerResult, Reply, ReplyToken, Re
 use crate::event::ClusterEvent;
 use crate::log::io::{Chunk, IoId, IoOp, IoResult, RecoveredLog};
 use crate::log::{IoOutcome, LogConfig, PartitionLog, ReadOutcome};
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::{Request, Response};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
@@ -127,8 +128,12 @@ impl Quorum {
         now: Instant,
         fx: &mut Effects,
     ) -> Self {
-        let log_config =
-            LogConfig { tail_bytes: TAIL_BYTES, timestamp_after_max: None, ..LogConfig::default() };
+        let log_config = LogConfig {
+            tail_bytes: TAIL_BYTES,
+            timestamp_after_max: None,
+            flush: true,
+            ..LogConfig::default()
+        };
         let (log, ops, report) = PartitionLog::recover(LogId::METADATA, log_config, recovered, now);
         if let Some(report) = report {
             fx.event(ClusterEvent::LogRecovered {
@@ -428,13 +433,15 @@ impl Quorum {
 
     /// Writes epoch and vote; what follows is held back until that is done.
     fn persist(&mut self, fx: &mut Effects) {
-        let op = IoOp::WriteMeta { key: QUORUM_STATE_KEY.to_owned(), value: self.state.encode() };
+        // Flushed, like the log's appends: Raft counts on a node that forgets neither its vote nor what it said it has.
+        let (key, value) = (QUORUM_STATE_KEY.to_owned(), self.state.encode());
+        let op = IoOp::WriteMeta { key, value, flush: true };
         self.state_writes.insert(fx.submit(op));
     }
 
     fn reply(&mut self, token: ReplyToken, response: impl Into<Response>, fx: &mut Effects) {
         let reply = Reply::Response(response.into());
-        if self.state_writes.is_empty() {
+        if self.state_writes.is_empty() || mutated(Mutation::VoteBeforePersisted) {
             fx.replies.push_back((token, reply));
         } else {
             self.held.push_back(Held::Reply(token, reply));

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::effects::{Effects, Lane, ReplyToken};
 use crate::log::ReadOutcome;
 use crate::log::io::Chunk;
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::error::code_of;
 use crate::protocol::messages::{
     self, DescribeQuorumResponse, FetchRequest, FetchResponse, describe_quorum_response, fetch_request,
@@ -109,11 +110,14 @@ pub(super) struct Following {
     /// None while a fetch is under way, or waits for the storage.
     fetch_at: Option<Instant>,
     in_flight: bool,
+    /// The leader's high watermark, as far as our log is known to be the leader's.
+    high_watermark: Offset,
 }
 
 impl Following {
     pub(super) fn new(leader: BrokerId, now: Instant, fetch_timeout: Duration) -> Self {
-        Self { leader, give_up_at: now + fetch_timeout, fetch_at: Some(now), in_flight: false }
+        let give_up_at = now + fetch_timeout;
+        Self { leader, give_up_at, fetch_at: Some(now), in_flight: false, high_watermark: Offset::ZERO }
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
@@ -132,22 +136,40 @@ impl Quorum {
     pub(super) fn log_durable(&mut self, now: Instant, fx: &mut Effects) {
         match self.role {
             Role::Leader(_) => self.advance_high_watermark(now, fx),
-            Role::Follower(_) => self.fetch(now, fx),
+            Role::Follower(_) => {
+                self.follow_high_watermark();
+                self.fetch(now, fx);
+            }
             _ => {}
         }
     }
 
-    /// What a majority has, if it reaches into this epoch (Raft 5.4.2).
+    /// What the leader says is committed, as far as it is durable here: a failed write must not take it back.
+    fn follow_high_watermark(&mut self) {
+        let durable = match mutated(Mutation::FollowerCommitsUnflushedTail) {
+            true => self.log.log_end_offset(),
+            false => self.log.durable_end_offset(),
+        };
+        if let Role::Follower(following) = &self.role {
+            self.high_watermark = self.high_watermark.max(following.high_watermark.min(durable));
+        }
+    }
+
+    /// What a majority has, if it reaches into this epoch (Raft 5.4.2), and this node, too: a failed write must not take
+    /// back what it has told.
     fn advance_high_watermark(&mut self, now: Instant, fx: &mut Effects) {
         let majority = self.majority();
-        let own = self.log.durable_end_offset();
+        let majority = if mutated(Mutation::QuorumCommitsWithoutMajority) { 1 } else { majority };
+        let own = match mutated(Mutation::QuorumCountsUnflushedTail) {
+            true => self.log.log_end_offset(),
+            false => self.log.durable_end_offset(),
+        };
         let Role::Leader(leadership) = &self.role else { return };
         let mut ends: Vec<Offset> = leadership.voters.values().map(|replica| replica.end).collect();
         ends.push(own);
         ends.sort_by(|a, b| b.cmp(a));
-        let Some(&reached) = ends.get(majority - 1) else { return };
+        let Some(reached) = ends.get(majority - 1).map(|reached| own.min(*reached)) else { return };
         if reached > leadership.epoch_start && reached > self.high_watermark {
-            assert!(reached <= self.log.log_end_offset(), "a majority is ahead of its leader");
             self.high_watermark = reached;
             self.answer_parked(now, fx);
         }
@@ -204,6 +226,7 @@ impl Quorum {
         }
         let (epoch, end) =
             self.log.end_offset_for_epoch(last_fetched).unwrap_or((LeaderEpoch::default(), Offset::ZERO));
+        let end = if mutated(Mutation::EpochEndOffByOne) { end.plus(1) } else { end };
         (epoch != last_fetched || end < from).then_some((epoch, end))
     }
 
@@ -369,8 +392,11 @@ impl Quorum {
         following.fetch_at = Some(now);
         let diverging = &partition.diverging_epoch;
         if diverging.end_offset >= 0 && diverging.epoch >= 0 {
+            // What is left may differ from the leader's log still: its high watermark says nothing of ours yet.
             self.truncate(LeaderEpoch(diverging.epoch), Offset(diverging.end_offset), fx);
-        } else if let Some(records) = partition.records.filter(|records| !records.is_empty()) {
+            return self.fetch(now, fx);
+        }
+        if let Some(records) = partition.records.filter(|records| !records.is_empty()) {
             if self.log.append_as_follower(&records, now).is_err()
                 && let Role::Follower(following) = &mut self.role
             {
@@ -380,7 +406,10 @@ impl Quorum {
             self.submit_log_io(fx);
         }
         let told = Offset(partition.high_watermark).min(self.log.log_end_offset());
-        self.high_watermark = self.high_watermark.max(told);
+        if let Role::Follower(following) = &mut self.role {
+            following.high_watermark = following.high_watermark.max(told);
+        }
+        self.follow_high_watermark();
         self.fetch(now, fx);
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::{ErrorCode, messages};
 use crate::types::{
     BrokerEpoch, BrokerId, LeaderEpoch, LogId, METADATA_TOPIC, OFFSETS_TOPIC, PartitionEpoch, PartitionIndex,
@@ -113,7 +114,7 @@ pub(super) fn is_eligible(
     broker: BrokerId,
     epoch: Option<BrokerEpoch>,
 ) -> bool {
-    let Some(live) = live else { return true };
+    let Some(live) = live.filter(|_| !mutated(Mutation::AcceptIneligibleReplica)) else { return true };
     live.get(&broker).is_some_and(|live| epoch.is_none_or(|epoch| epoch == live.epoch))
 }
 

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use crate::effects::{Effects, ReplyToken};
 use crate::log::ReadOutcome;
 use crate::log::io::{Chunk, IoId, IoOp, IoResult};
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::batches;
 use crate::protocol::messages::fetch_response::{
     EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
@@ -449,13 +450,18 @@ impl DelayedFetch {
 
 /// Where reading ends (exclusive): consumers see what is committed, followers all that there is.
 fn read_limit(partition: &Partition, follower: bool) -> Offset {
-    if follower { partition.log.log_end_offset() } else { partition.high_watermark }
+    let all = follower || mutated(Mutation::ConsumersReadUncommitted);
+    if all { partition.log.log_end_offset() } else { partition.high_watermark }
 }
 
 /// Where the log that the fetch continues leaves ours, if it does (KIP-595).
 fn diverging(partition: &Partition, entry: &FetchEntry) -> Option<(LeaderEpoch, Offset)> {
     let last_fetched = entry.last_fetched_epoch?;
     let (epoch, end) = partition.end_offset_for_epoch(last_fetched)?;
+    if mutated(Mutation::IgnoreDivergence) {
+        return None;
+    }
+    let end = if mutated(Mutation::EpochEndOffByOne) { end.plus(1) } else { end };
     (epoch < last_fetched || end < entry.offset).then_some((epoch, end))
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::config::TopicConfig;
 use crate::event::ClusterEvent;
 use crate::log::{AppendError, AppendInfo, PartitionLog};
+use crate::mutation::{Mutation, mutated};
 use crate::protocol::ErrorCode;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerEpoch, BrokerId, LeaderEpoch, LogId, Offset, PartitionEpoch, TopicPartition};
@@ -134,6 +135,9 @@ impl Partition {
     }
 
     fn follow(&mut self) {
+        if mutated(Mutation::TruncateToHighWatermark) {
+            self.log.truncate_to(self.high_watermark);
+        }
         if !matches!(self.role, Role::Follower { .. }) {
             self.role = Role::Follower { leader_high_watermark: self.high_watermark };
         }
@@ -206,11 +210,16 @@ impl Partition {
     /// True while the committed ISR is smaller than `min.insync.replicas`: acks=all is refused and the high watermark
     /// stands still (KIP-966).
     pub(super) fn is_under_min_isr(&self) -> bool {
-        self.isr.len() < self.min_insync_replicas()
+        self.isr.len() < self.min_insync_replicas() && !mutated(Mutation::IgnoreMinIsr)
     }
 
     /// True when the replica is in the ISR, or in one that the controller was asked for.
     fn in_maximal_isr(&self, leader: &Leader, id: BrokerId) -> bool {
+        if mutated(Mutation::ShrinkIsrAtOnce)
+            && let Some(pending) = &leader.pending_isr
+        {
+            return pending.contains(&id);
+        }
         self.isr.contains(&id) || leader.pending_isr.as_ref().is_some_and(|isr| isr.contains(&id))
     }
 
@@ -240,13 +249,17 @@ impl Partition {
         acks_all: bool,
     ) -> Option<Result<(), ErrorCode>> {
         if self.leading().is_none() || self.leader_epoch != epoch {
+            if mutated(Mutation::AckAfterDeposed) {
+                return Some(Ok(()));
+            }
             return Some(Err(ErrorCode::NotLeaderOrFollower));
         }
         if self.log.log_end_offset() < required {
             return Some(Err(ErrorCode::KafkaStorageError));
         }
         if !acks_all {
-            return (self.log.durable_end_offset() >= required).then_some(Ok(()));
+            let durable = self.log.durable_end_offset() >= required;
+            return (durable || mutated(Mutation::AckOneBeforeDurable)).then_some(Ok(()));
         }
         if self.high_watermark < required {
             return None;
@@ -319,7 +332,10 @@ impl Partition {
         lag_max: Duration,
         eligible: impl Fn(BrokerId, Option<BrokerEpoch>) -> bool,
     ) -> bool {
-        let durable_end = self.log.durable_end_offset();
+        let durable_end = match mutated(Mutation::AckBeforeDurable) {
+            true => self.log.log_end_offset(),
+            false => self.log.durable_end_offset(),
+        };
         let reached = match &self.role {
             Role::Leader(_) if self.is_under_min_isr() => return false,
             Role::Leader(leader) => {
@@ -357,9 +373,10 @@ impl Partition {
 
     /// True when everything in the log is durable, so that a follower may ask for what comes next (ordering law 3).
     pub(super) fn is_settled(&self) -> bool {
-        self.log.end_is_idle()
+        let settled = self.log.end_is_idle()
             && !self.log.is_truncating()
-            && self.log.durable_end_offset() == self.log.log_end_offset()
+            && self.log.durable_end_offset() == self.log.log_end_offset();
+        settled || mutated(Mutation::FollowerPromisesUnflushedTail)
     }
 }
 

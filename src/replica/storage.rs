@@ -129,7 +129,7 @@ impl ReplicaManager {
         }
         let key = HIGH_WATERMARK_CHECKPOINT_KEY.to_owned();
         let value = checkpoint::encode(&self.checkpointed);
-        self.ios.insert(fx.submit(IoOp::WriteMeta { key, value }), IoFor::Checkpoint);
+        self.ios.insert(fx.submit(IoOp::WriteMeta { key, value, flush: false }), IoFor::Checkpoint);
     }
 }
 

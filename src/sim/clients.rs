@@ -139,6 +139,11 @@ impl<C: Client> Handle<C> {
         self.driven.borrow()
     }
 
+    /// Takes what it told so far.
+    pub fn take_events(&self) -> Vec<(Instant, C::Event)> {
+        std::mem::take(&mut self.driven.borrow_mut().events)
+    }
+
     /// Takes the answers so far.
     pub fn take_replies(&self) -> Vec<(Instant, CallId, Result<C::Reply, ClientError>)> {
         std::mem::take(&mut self.driven.borrow_mut().replies)

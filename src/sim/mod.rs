@@ -1,7 +1,23 @@
-//! The simulated hosts of brokers and clients: storage in memory, a network, virtual time.
+//! A whole cluster under virtual time, from one seed: brokers on simulated hosts, the real clients, faults, and what must
+//! hold all the while.
+//!
+//! - `world`: brokers' hosts, the network, virtual time. `node`, `storage`: one host, and what it stores.
+//! - `clients`: runs clients in a world. `workload`: what they do in a run.
+//! - `fault`: what goes wrong, as data. `run`: one seed from begin to end. `shrink`: as few faults as still fail.
+//! - `history`, `invariants`: what was committed, and what must hold, one file each.
 
 pub mod clients;
+mod fault;
+mod history;
+pub mod invariants;
+mod node;
+mod run;
+mod shrink;
 pub mod storage;
+mod workload;
 mod world;
 
+pub use fault::{Fault, FaultKind};
+pub use run::{Outcome, Plan, run};
+pub use shrink::{Failure, run_seed, shrink};
 pub use world::{ClientConn, Latencies, ToClient, World};

@@ -1,5 +1,9 @@
 //! Storage in memory: what the simulator and the tests give a broker. It keeps what was executed, so a broker that is
 //! started again finds exactly what was committed; and it fails on demand.
+//!
+//! With `model_power_loss` it also knows what has not reached the disk: as IndexedDB with `relaxed` durability, it commits
+//! in order and flushes later, all at once, when a write asks for it or by and by. Losing power then takes a suffix of
+//! the committed operations.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -7,7 +11,11 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use crate::log::io::{Chunk, IoError, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
+use crate::rng::Rng;
 use crate::types::{LogId, Offset};
+
+/// Committed operations that a power loss may take, at most: older ones were flushed in the background.
+const UNFLUSHED_MAX: usize = 48;
 
 #[derive(Debug, Clone, Default)]
 struct StoredLog {
@@ -17,11 +25,25 @@ struct StoredLog {
     poisoned: bool,
 }
 
+/// What is stored.
+#[derive(Debug, Clone, Default)]
+struct Stored {
+    meta: BTreeMap<String, Bytes>,
+    logs: BTreeMap<LogId, StoredLog>,
+}
+
+/// What the disk has, and what was committed since.
+#[derive(Debug, Clone, Default)]
+struct Disk {
+    flushed: Stored,
+    unflushed: VecDeque<IoOp>,
+}
+
 /// One broker's storage.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStorage {
-    meta: BTreeMap<String, Bytes>,
-    logs: BTreeMap<LogId, StoredLog>,
+    stored: Stored,
+    disk: Option<Box<Disk>>,
     faults: VecDeque<IoError>,
     failing: Option<IoError>,
     deletions_refused: bool,
@@ -38,12 +60,12 @@ impl MemoryStorage {
         let refused = refused.then(|| IoError::Other("deletions are refused".to_owned()));
         if let Some(error) = refused.or_else(|| self.faults.pop_front()).or_else(|| self.failing.clone()) {
             if let Some(log) = log {
-                self.logs.entry(log).or_default().poisoned = true;
+                self.stored.logs.entry(log).or_default().poisoned = true;
             }
             return IoResult::Failed(error);
         }
         if let IoOp::Append { log, .. } = &op
-            && self.logs.get(log).is_some_and(|log| log.poisoned)
+            && self.stored.logs.get(log).is_some_and(|log| log.poisoned)
         {
             return IoResult::Failed(IoError::Poisoned);
         }
@@ -51,10 +73,54 @@ impl MemoryStorage {
         IoResult::Done
     }
 
+    fn commit(&mut self, op: IoOp) {
+        if let Some(disk) = &mut self.disk {
+            disk.unflushed.push_back(op.clone());
+            let keep = if op.flushes() { 0 } else { UNFLUSHED_MAX };
+            while disk.unflushed.len() > keep
+                && let Some(oldest) = disk.unflushed.pop_front()
+            {
+                disk.flushed.commit(oldest);
+            }
+        }
+        self.stored.commit(op);
+    }
+
+    /// From now on `lose_power` is possible.
+    pub fn model_power_loss(&mut self) {
+        self.disk = Some(Box::new(Disk { flushed: self.stored.clone(), unflushed: VecDeque::new() }));
+    }
+
+    /// The machine lost its power: of what had not reached the disk only a beginning is left, chosen by `rng`. Gives
+    /// the number of operations lost.
+    pub fn lose_power(&mut self, rng: &mut Rng) -> usize {
+        let Some(disk) = &mut self.disk else { return 0 };
+        let kept = rng.below(disk.unflushed.len() as u64 + 1) as usize;
+        let lost = disk.unflushed.len() - kept;
+        for op in disk.unflushed.drain(..).take(kept) {
+            disk.flushed.commit(op);
+        }
+        self.stored = disk.flushed.clone();
+        lost
+    }
+
+    /// A crash in the middle of a write: some of its chunks are there, the last of them cut short, and its rows perhaps.
+    /// Operations of other kinds leave nothing.
+    pub fn tear(&mut self, op: IoOp, rng: &mut Rng) {
+        let IoOp::Append { log, mut chunks, rows, flush } = op else { return };
+        chunks.truncate(rng.below(chunks.len() as u64 + 1) as usize);
+        if let Some(last) = chunks.last_mut() {
+            let kept = 1 + rng.below(last.bytes.len().max(2) as u64 - 1) as usize;
+            last.bytes = last.bytes.slice(..kept.min(last.bytes.len()));
+        }
+        let rows = if rng.below(2) == 0 { rows } else { Vec::new() };
+        self.commit(IoOp::Append { log, chunks, rows, flush });
+    }
+
     /// What a broker finds when it opens this storage. Poison does not outlive the broker that saw the failure.
     pub fn recovered(&mut self) -> Recovered {
         let mut logs = BTreeMap::new();
-        for (id, log) in &mut self.logs {
+        for (id, log) in &mut self.stored.logs {
             log.poisoned = false;
             let active = log.rows.last_key_value().map_or(Offset(i64::MIN), |(base, _)| *base);
             let found = RecoveredLog {
@@ -69,7 +135,7 @@ impl MemoryStorage {
                 logs.insert(*id, found);
             }
         }
-        Recovered { meta: self.meta.clone(), logs }
+        Recovered { meta: self.stored.meta.clone(), logs }
     }
 
     /// The next write (of a log or of meta) fails with `error`. Several calls queue up.
@@ -89,18 +155,28 @@ impl MemoryStorage {
 
     /// Bytes of all chunks, rows and small values.
     pub fn size_bytes(&self) -> usize {
-        let of_logs = self.logs.values().flat_map(|log| log.chunks.values().chain(log.rows.values()));
-        of_logs.chain(self.meta.values()).map(Bytes::len).sum()
+        let of_logs = self.stored.logs.values().flat_map(|log| log.chunks.values().chain(log.rows.values()));
+        of_logs.chain(self.stored.meta.values()).map(Bytes::len).sum()
     }
 
     /// A log's chunks in order, to look into.
     pub fn chunks(&self, log: LogId) -> Vec<Chunk> {
-        self.logs.get(&log).map(|log| log.chunks.iter().map(to_chunk).collect()).unwrap_or_default()
+        self.stored.logs.get(&log).map(|log| log.chunks.iter().map(to_chunk).collect()).unwrap_or_default()
+    }
+
+    /// A log's last chunk.
+    pub fn last_chunk(&self, log: LogId) -> Option<Chunk> {
+        self.stored.logs.get(&log)?.chunks.last_key_value().map(to_chunk)
+    }
+
+    /// A small value.
+    pub fn meta(&self, key: &str) -> Option<&Bytes> {
+        self.stored.meta.get(key)
     }
 
     /// Replaces a stored chunk's bytes (a torn or rotten write). False when there is no chunk at `base`.
     pub fn corrupt_chunk(&mut self, log: LogId, base: Offset, change: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let Some(bytes) = self.logs.get_mut(&log).and_then(|log| log.chunks.get_mut(&base)) else {
+        let Some(bytes) = self.stored.logs.get_mut(&log).and_then(|log| log.chunks.get_mut(&base)) else {
             return false;
         };
         let mut changed = bytes.to_vec();
@@ -109,8 +185,9 @@ impl MemoryStorage {
         true
     }
 
-    fn read(&self, log: LogId, from: Offset, bytes_max: usize) -> Vec<Chunk> {
-        let Some(log) = self.logs.get(&log) else { return Vec::new() };
+    /// What `IoOp::Read` gives.
+    pub fn read(&self, log: LogId, from: Offset, bytes_max: usize) -> Vec<Chunk> {
+        let Some(log) = self.stored.logs.get(&log) else { return Vec::new() };
         let first = log.chunks.range(..=from).next_back().map_or(from, |(base, _)| *base);
         let mut found = Vec::new();
         let mut size = 0;
@@ -123,7 +200,9 @@ impl MemoryStorage {
         }
         found
     }
+}
 
+impl Stored {
     fn commit(&mut self, op: IoOp) {
         match op {
             IoOp::Append { log, chunks, rows, .. } => self.logs.entry(log).or_default().put(chunks, rows),
@@ -148,7 +227,7 @@ impl MemoryStorage {
             IoOp::DeleteLog { log } => {
                 self.logs.remove(&log);
             }
-            IoOp::WriteMeta { key, value } => {
+            IoOp::WriteMeta { key, value, .. } => {
                 self.meta.insert(key, value);
             }
             IoOp::Read { .. } => {}

@@ -1,7 +1,7 @@
 //! One seed, one event queue, virtual time: a whole cluster of real brokers, with the network and the storage between
 //! them simulated. The same calls in the same order give the same trace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -14,6 +14,7 @@ use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::types::BrokerId;
 
+use super::node::{ArmedCrash, Node};
 use super::storage::MemoryStorage;
 
 /// Names one connection between a client of the world and a broker.
@@ -52,6 +53,8 @@ enum Happening {
     ToBroker {
         id: BrokerId,
         incarnation: u64,
+        /// For a frame of a peer: which life of the link it was sent in. A later one never sees it.
+        link: Option<(BrokerId, u64)>,
         input: Input,
     },
     Io {
@@ -67,18 +70,23 @@ enum Happening {
     ToClient(ToClient),
 }
 
-struct Node {
-    config: BrokerConfig,
-    storage: MemoryStorage,
-    /// None while stopped or crashed.
-    broker: Option<Broker>,
-    incarnation: u64,
-    wake_at: Option<Instant>,
-}
-
 struct Line {
     broker: BrokerId,
     incarnation: u64,
+    /// Something sent on it was lost: nothing more gets through, and it closes when the network is whole again.
+    broken: bool,
+}
+
+/// All lanes between two brokers.
+#[derive(Debug, Default)]
+struct Link {
+    /// Another number each time it opens.
+    life: u64,
+    open: bool,
+    /// It can't be opened for the time being.
+    down: bool,
+    /// Added to each delivery, at most.
+    slower: Duration,
 }
 
 /// A cluster with its clients' connections.
@@ -90,13 +98,20 @@ pub struct World {
     next_sequence: u64,
     nodes: BTreeMap<BrokerId, Node>,
     /// Directed links that are cut.
-    cuts: std::collections::BTreeSet<(BrokerId, BrokerId)>,
+    cuts: BTreeSet<(BrokerId, BrokerId)>,
+    /// By the pair, lower id first.
+    links: BTreeMap<(BrokerId, BrokerId), Link>,
+    /// Brokers that clients can't reach.
+    hidden: BTreeSet<BrokerId>,
     /// The last delivery per stream: a connection and a storage keep their order.
     stream_ends: BTreeMap<Stream, Instant>,
     lines: BTreeMap<ClientConn, Line>,
     next_line: u64,
-    inbox: std::collections::VecDeque<ToClient>,
+    inbox: VecDeque<ToClient>,
     events: Vec<(Instant, BrokerId, ClusterEvent)>,
+    /// Brokers whose state may have changed since the last `take_touched`.
+    touched: BTreeSet<BrokerId>,
+    steps: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,20 +131,20 @@ impl World {
             queue: BTreeMap::new(),
             next_sequence: 0,
             nodes: BTreeMap::new(),
-            cuts: Default::default(),
+            cuts: BTreeSet::new(),
+            links: BTreeMap::new(),
+            hidden: BTreeSet::new(),
             stream_ends: BTreeMap::new(),
             lines: BTreeMap::new(),
             next_line: 0,
-            inbox: Default::default(),
+            inbox: VecDeque::new(),
             events: Vec::new(),
+            touched: BTreeSet::new(),
+            steps: 0,
         };
         let ids: Vec<BrokerId> = configs.iter().map(|config| config.node_id).collect();
         for config in configs {
-            let storage = MemoryStorage::default();
-            world.nodes.insert(
-                config.node_id,
-                Node { config, storage, broker: None, incarnation: 0, wake_at: None },
-            );
+            world.nodes.insert(config.node_id, Node::new(config));
         }
         for id in ids {
             world.start(id);
@@ -152,6 +167,31 @@ impl World {
         self.nodes.keys().copied().collect()
     }
 
+    /// Counts a broker's lives.
+    pub fn incarnation(&self, id: BrokerId) -> u64 {
+        self.nodes.get(&id).map_or(0, |node| node.incarnation)
+    }
+
+    /// Brokers whose state may have changed since the last call.
+    pub fn take_touched(&mut self) -> BTreeSet<BrokerId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Happenings so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// A broker's storage, to look into.
+    pub fn storage(&self, id: BrokerId) -> Option<&MemoryStorage> {
+        self.nodes.get(&id).map(|node| &node.storage)
+    }
+
+    /// The quorum's voters.
+    pub fn voters(&self) -> Vec<BrokerId> {
+        self.nodes.values().next().map(|node| node.config.voters.clone()).unwrap_or_default()
+    }
+
     /// Everything brokers told so far.
     pub fn events(&self) -> &[(Instant, BrokerId, ClusterEvent)] {
         &self.events
@@ -167,9 +207,8 @@ impl World {
         let seed = self.rng.next_u64();
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&id).filter(|node| node.broker.is_none()) else { return };
-        node.incarnation += 1;
-        let broker = Broker::new(node.config.clone(), node.storage.recovered(), seed, now);
-        node.broker = Some(broker);
+        node.start(seed, now);
+        self.touched.insert(id);
         self.drain(id);
         let others: Vec<BrokerId> = self.running().filter(|other| *other != id).collect();
         for other in others {
@@ -179,9 +218,8 @@ impl World {
 
     /// Ends a broker at once: what was not committed to its storage is gone. Its peers' connections close.
     pub fn crash(&mut self, id: BrokerId) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        node.broker = None;
-        node.wake_at = None;
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.broker.is_some()) else { return };
+        node.end();
         let others: Vec<BrokerId> = self.running().collect();
         for other in others {
             self.close_link(other, id);
@@ -191,6 +229,98 @@ impl World {
         for conn in lost {
             self.lines.remove(&conn);
             self.deliver(Stream::Client { conn, up: false }, Happening::ToClient(ToClient::Closed(conn)));
+        }
+    }
+
+    /// Ends a broker while storage works for it: of the operations under way some are committed, unknown to it, and one
+    /// may be torn, as `rng` decides.
+    pub fn crash_midway(&mut self, id: BrokerId, mut rng: Rng) {
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.broker.is_some()) else { return };
+        let incarnation = node.incarnation;
+        let theirs = |happening: &Happening| matches!(happening, Happening::Io { id: of, incarnation: life, .. } if *of == id && *life == incarnation);
+        let pending: Vec<(Instant, u64)> =
+            self.queue.iter().filter(|(_, happening)| theirs(happening)).map(|(key, _)| *key).collect();
+        let done = rng.below(pending.len() as u64 + 1) as usize;
+        for (at, key) in pending.into_iter().enumerate() {
+            let Some(Happening::Io { op, .. }) = self.queue.remove(&key) else { continue };
+            if at < done {
+                node.storage.execute(op);
+            } else if at == done && rng.below(2) == 0 {
+                node.storage.tear(op, &mut rng);
+            }
+        }
+        self.crash(id);
+    }
+
+    /// The same as `crash_midway`, when so many more storage operations have completed.
+    pub fn crash_after_ios(&mut self, id: BrokerId, ios: u64, seed: u64) {
+        if let Some(node) = self.nodes.get_mut(&id).filter(|node| node.broker.is_some()) {
+            node.crash = Some(ArmedCrash { ios_left: ios.max(1), seed });
+        }
+    }
+
+    /// Calls off a `crash_after_ios` that has not come yet.
+    pub fn disarm(&mut self, id: BrokerId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.crash = None;
+        }
+    }
+
+    /// Ends a broker together with its machine: what its storage had committed and not flushed may be gone, too.
+    pub fn lose_power(&mut self, id: BrokerId, mut rng: Rng) {
+        if self.nodes.get(&id).is_some_and(|node| node.broker.is_some()) {
+            self.crash(id);
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.storage.lose_power(&mut rng);
+            }
+        }
+    }
+
+    /// Nothing reaches a broker until `resume`; nobody is told. Its storage works on.
+    pub fn pause(&mut self, id: BrokerId) {
+        if let Some(node) = self.nodes.get_mut(&id).filter(|node| node.broker.is_some()) {
+            node.paused = true;
+        }
+    }
+
+    /// A paused broker goes on, and finds all that has come meanwhile.
+    pub fn resume(&mut self, id: BrokerId) {
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.paused) else { return };
+        node.paused = false;
+        for input in std::mem::take(&mut node.held) {
+            self.give(id, input);
+        }
+        self.give(id, Input::Tick);
+    }
+
+    /// A broker's clock stands still until `start_clock`.
+    pub fn stop_clock(&mut self, id: BrokerId) {
+        let now = self.now;
+        self.change_clock(id, |clock| clock.stop(now));
+    }
+
+    /// A broker's clock goes on from where it stood.
+    pub fn start_clock(&mut self, id: BrokerId) {
+        let now = self.now;
+        self.change_clock(id, |clock| clock.go_on(now));
+    }
+
+    /// A broker's clock jumps ahead.
+    pub fn jump_clock(&mut self, id: BrokerId, by: Duration) {
+        self.change_clock(id, |clock| clock.jump(by));
+    }
+
+    fn change_clock(&mut self, id: BrokerId, change: impl FnOnce(&mut super::node::Clock)) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            change(&mut node.clock);
+            self.give(id, Input::Tick);
+        }
+    }
+
+    /// A broker's storage operations take up to this much longer from now on.
+    pub fn slow_storage(&mut self, id: BrokerId, by: Duration) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.storage_slower = by;
         }
     }
 
@@ -209,17 +339,65 @@ impl World {
         }
     }
 
+    /// The link between two brokers closes, and can't be opened again until it is up: both ends are told, what was on
+    /// its way is lost.
+    pub fn set_link_down(&mut self, a: BrokerId, b: BrokerId, down: bool) {
+        let link = self.links.entry((a.min(b), a.max(b))).or_default();
+        link.down = down;
+        match down {
+            true => {
+                self.close_link(a, b);
+                self.close_link(b, a);
+            }
+            false => self.open_link(a, b),
+        }
+    }
+
+    /// What two brokers send each other takes up to this much longer from now on.
+    pub fn slow_link(&mut self, a: BrokerId, b: BrokerId, by: Duration) {
+        self.links.entry((a.min(b), a.max(b))).or_default().slower = by;
+    }
+
+    /// Clients can't reach a broker, nor it them, until it is shown again: then the connections that lost something
+    /// close.
+    pub fn hide_from_clients(&mut self, id: BrokerId, hide: bool) {
+        if hide {
+            self.hidden.insert(id);
+        } else if self.hidden.remove(&id) {
+            self.close_lines(id, |line| line.broken);
+        }
+    }
+
+    /// All clients' connections to a broker close, at both ends.
+    pub fn drop_clients(&mut self, id: BrokerId) {
+        self.close_lines(id, |_| true);
+    }
+
+    fn close_lines(&mut self, id: BrokerId, which: impl Fn(&Line) -> bool) {
+        let lines = self.lines.iter().filter(|(_, line)| line.broker == id && which(line));
+        let lines: Vec<ClientConn> = lines.map(|(conn, _)| *conn).collect();
+        for conn in lines {
+            self.lines.remove(&conn);
+            self.deliver(Stream::Client { conn, up: false }, Happening::ToClient(ToClient::Closed(conn)));
+            self.give(id, Input::Closed(Conn::Client(conn.0)));
+        }
+    }
+
     /// Opens a client's connection; `ToClient::Opened` or `Closed` follows.
     pub fn connect(&mut self, broker: BrokerId) -> ClientConn {
         self.next_line += 1;
         let conn = ClientConn(self.next_line);
         let up = self.nodes.get(&broker).filter(|node| node.broker.is_some()).map(|node| node.incarnation);
         let outcome = match up {
+            Some(incarnation) if self.hidden.contains(&broker) => {
+                self.lines.insert(conn, Line { broker, incarnation, broken: true });
+                return conn;
+            }
             Some(incarnation) => {
-                self.lines.insert(conn, Line { broker, incarnation });
+                self.lines.insert(conn, Line { broker, incarnation, broken: false });
                 let input = Input::Opened(Conn::Client(conn.0));
                 let stream = Stream::Client { conn, up: true };
-                self.deliver(stream, Happening::ToBroker { id: broker, incarnation, input });
+                self.deliver(stream, Happening::ToBroker { id: broker, incarnation, link: None, input });
                 ToClient::Opened(conn)
             }
             None => ToClient::Closed(conn),
@@ -241,8 +419,13 @@ impl World {
     }
 
     fn up(&mut self, conn: ClientConn, input: Input) {
-        let Some(line) = self.lines.get(&conn) else { return };
-        let happening = Happening::ToBroker { id: line.broker, incarnation: line.incarnation, input };
+        let Some(line) = self.lines.get_mut(&conn) else { return };
+        line.broken |= self.hidden.contains(&line.broker);
+        if line.broken {
+            return;
+        }
+        let happening =
+            Happening::ToBroker { id: line.broker, incarnation: line.incarnation, link: None, input };
         self.deliver(Stream::Client { conn, up: true }, happening);
     }
 
@@ -263,14 +446,20 @@ impl World {
         }
         let Some((_, happening)) = self.queue.pop_first() else { return false };
         self.now = at;
+        self.steps += 1;
         match happening {
-            Happening::ToBroker { id, incarnation, input } if self.is_current(id, incarnation) => {
-                self.give(id, input);
+            Happening::ToBroker { id, incarnation, link, input } if self.is_current(id, incarnation) => {
+                if link.is_none_or(|(peer, life)| self.life_of(id, peer) == Some(life)) {
+                    self.give(id, input);
+                }
             }
             Happening::Io { id, incarnation, io, op } if self.is_current(id, incarnation) => {
                 if let Some(node) = self.nodes.get_mut(&id) {
                     let result = node.storage.execute(op);
-                    self.give(id, Input::Completed { io, result });
+                    match node.io_completed() {
+                        Some(rng) => self.crash_midway(id, rng),
+                        None => self.give(id, Input::Completed { io, result }),
+                    }
                 }
             }
             Happening::Wake { id, incarnation } if self.is_current(id, incarnation) => {
@@ -316,7 +505,20 @@ impl World {
         self.nodes.get(&id).is_some_and(|node| node.broker.is_some() && node.incarnation == incarnation)
     }
 
+    /// The life of an open link.
+    fn life_of(&self, a: BrokerId, b: BrokerId) -> Option<u64> {
+        self.links.get(&(a.min(b), a.max(b))).filter(|link| link.open).map(|link| link.life)
+    }
+
     fn open_link(&mut self, a: BrokerId, b: BrokerId) {
+        let up = |id: &BrokerId| self.nodes.get(id).is_some_and(|node| node.broker.is_some());
+        let both = up(&a) && up(&b);
+        let link = self.links.entry((a.min(b), a.max(b))).or_default();
+        if link.open || link.down || !both {
+            return;
+        }
+        link.open = true;
+        link.life += 1;
         for (end, other) in [(a, b), (b, a)] {
             for lane in Lane::ALL {
                 for outbound in [false, true] {
@@ -326,7 +528,9 @@ impl World {
         }
     }
 
+    /// Tells one end that its link is gone.
     fn close_link(&mut self, end: BrokerId, gone: BrokerId) {
+        self.links.entry((end.min(gone), end.max(gone))).or_default().open = false;
         for lane in Lane::ALL {
             for outbound in [false, true] {
                 self.give(end, Input::Closed(Conn::Peer { broker: gone, lane, outbound }));
@@ -335,9 +539,17 @@ impl World {
     }
 
     fn give(&mut self, id: BrokerId, input: Input) {
-        let now = self.now;
-        let Some(broker) = self.nodes.get_mut(&id).and_then(|node| node.broker.as_mut()) else { return };
-        broker.handle(now, input);
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(broker) = node.broker.as_mut() else { return };
+        if node.paused {
+            // A tick says no more than that time has passed; it gets one when it goes on.
+            if input != Input::Tick {
+                node.held.push_back(input);
+            }
+            return;
+        }
+        broker.handle(node.clock.read(self.now), input);
+        self.touched.insert(id);
         self.drain(id);
     }
 
@@ -349,15 +561,23 @@ impl World {
             match broker.poll_output() {
                 Output::Send { to: Conn::Client(number), bytes } => {
                     let conn = ClientConn(number);
-                    let what = Happening::ToClient(ToClient::Bytes(conn, bytes));
-                    self.deliver(Stream::Client { conn, up: false }, what);
+                    let hidden = self.hidden.contains(&id);
+                    let Some(line) = self.lines.get_mut(&conn) else { continue };
+                    line.broken |= hidden;
+                    if !line.broken {
+                        let what = Happening::ToClient(ToClient::Bytes(conn, bytes));
+                        self.deliver(Stream::Client { conn, up: false }, what);
+                    }
                 }
                 Output::Send { to: Conn::Peer { broker: to, lane, outbound }, bytes } => {
-                    if !self.cuts.contains(&(id, to)) {
+                    if !self.cuts.contains(&(id, to))
+                        && let Some(life) = self.life_of(id, to)
+                    {
                         let from = Conn::Peer { broker: id, lane, outbound: !outbound };
                         let input = Input::Frame { from, bytes };
                         let Some(peer) = self.nodes.get(&to) else { continue };
-                        let what = Happening::ToBroker { id: to, incarnation: peer.incarnation, input };
+                        let (incarnation, link) = (peer.incarnation, Some((id, life)));
+                        let what = Happening::ToBroker { id: to, incarnation, link, input };
                         self.deliver(Stream::Peer { from: id, to, lane, request: outbound }, what);
                     }
                 }
@@ -377,7 +597,7 @@ impl World {
                 }
                 Output::Event(event) => self.events.push((self.now, id, event)),
                 Output::Wait(deadline) => {
-                    node.wake_at = deadline.map(|at| at.max(self.now));
+                    node.wake_at = deadline.and_then(|at| node.clock.shows_at(self.now, at));
                     if let Some(at) = node.wake_at {
                         self.push(at, Happening::Wake { id, incarnation });
                     }
@@ -390,8 +610,14 @@ impl World {
     /// Queues a happening after a random delay, in order within its stream.
     fn deliver(&mut self, stream: Stream, happening: Happening) {
         let max = match stream {
-            Stream::Storage(_) => self.latencies.storage_max,
-            Stream::Peer { .. } | Stream::Client { .. } => self.latencies.network_max,
+            Stream::Storage(id) => {
+                self.latencies.storage_max + self.nodes.get(&id).map_or(Duration::ZERO, |n| n.storage_slower)
+            }
+            Stream::Peer { from, to, .. } => {
+                let link = self.links.get(&(from.min(to), from.max(to)));
+                self.latencies.network_max + link.map_or(Duration::ZERO, |link| link.slower)
+            }
+            Stream::Client { .. } => self.latencies.network_max,
         };
         let delay = Duration::from_millis(self.rng.below(max.as_millis() as u64 + 1));
         let end = self.stream_ends.entry(stream).or_default();

@@ -23,7 +23,7 @@ pub async fn read_catalog(name: String) -> Result<Option<String>, JsValue> {
 #[wasm_bindgen(js_name = writeCatalog)]
 pub async fn write_catalog(name: String, text: String) -> Result<(), JsValue> {
     let db = IndexedDb::open(&name).await.map_err(js_error)?;
-    let op = IoOp::WriteMeta { key: KEY.to_owned(), value: Bytes::from(text.into_bytes()) };
+    let op = IoOp::WriteMeta { key: KEY.to_owned(), value: Bytes::from(text.into_bytes()), flush: false };
     let results = db.execute(vec![(IoId(0), op)]).await;
     db.close();
     match results.into_iter().next() {

@@ -172,7 +172,7 @@ impl IndexedDb {
             (_, true) => &[CHUNKS],
             _ => &[META, SEGMENTS, CHUNKS],
         };
-        let strict = ops.iter().any(|op| matches!(op, IoOp::Append { flush: true, .. }));
+        let strict = ops.iter().any(IoOp::flushes);
         let abort = self.abort_next.take();
         let requests = |transaction: &IdbTransaction| {
             ops.iter().try_for_each(|op| put(transaction, op))?;
@@ -245,7 +245,7 @@ fn put(transaction: &IdbTransaction, op: &IoOp) -> Result<(), JsValue> {
         transaction.object_store(name)?.delete(&range).map(drop)
     };
     match op {
-        IoOp::WriteMeta { key, value } => {
+        IoOp::WriteMeta { key, value, .. } => {
             let store = transaction.object_store(META)?;
             store.put_with_key(&value_of(value), &JsValue::from_str(key)).map(drop)
         }

@@ -1,0 +1,246 @@
+//! What goes wrong in a run, as data: a list drawn from the seed, so that it can be shrunk, printed and replayed.
+
+use std::fmt;
+
+use crate::log::io::IoError;
+use crate::rng::Rng;
+use crate::time::Duration;
+use crate::types::BrokerId;
+
+use super::world::World;
+
+/// One fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// When it begins, in ms from the begin of the faults.
+    pub at_ms: u64,
+    /// How long it lasts, in ms; a broker that ended is started again then.
+    pub for_ms: u64,
+    /// What it is.
+    pub kind: FaultKind,
+}
+
+/// What can go wrong. `Display` of a `Fault` says it with its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum FaultKind {
+    /// The broker ends; of the storage operations under way some took effect, one perhaps by half.
+    Crash { broker: BrokerId, seed: u64 },
+    /// The same right after so many more completed storage operations, before the broker hears of the last.
+    CrashAfterIos { broker: BrokerId, ios: u64, seed: u64 },
+    /// All brokers end at once, as in a closed tab.
+    CrashAll { seed: u64 },
+    /// The broker's machine loses power: what was not flushed may be gone. Only while all others have everything;
+    /// otherwise it is a crash.
+    PowerLoss { broker: BrokerId, seed: u64 },
+    /// The broker stops in good order.
+    Stop { broker: BrokerId },
+    /// The broker does nothing, and nobody is told; it finds out by its clock.
+    Pause { broker: BrokerId },
+    /// The broker's clock stands still, and then goes on from where it stood.
+    StopClock { broker: BrokerId },
+    /// The broker's clock jumps ahead.
+    JumpClock { broker: BrokerId, by_ms: u64 },
+    /// What one broker sends another is lost.
+    Cut { from: BrokerId, to: BrokerId },
+    /// The same in both directions.
+    CutBoth { a: BrokerId, b: BrokerId },
+    /// All other brokers are cut off, in both directions.
+    Isolate { broker: BrokerId },
+    /// The connections of two brokers close, and can't be opened.
+    LinkDown { a: BrokerId, b: BrokerId },
+    /// What two brokers send each other takes longer.
+    SlowLink { a: BrokerId, b: BrokerId, by_ms: u64 },
+    /// Clients can't reach the broker, and its answers are lost.
+    HideFromClients { broker: BrokerId },
+    /// The connections of all clients to the broker close.
+    DropClients { broker: BrokerId },
+    /// Storage takes longer.
+    SlowDisk { broker: BrokerId, by_ms: u64 },
+    /// Writes fail.
+    FailDisk { broker: BrokerId },
+    /// Writes fail because the quota is used up.
+    FullDisk { broker: BrokerId },
+    /// A consumer's process ends (or falls silent); another takes its place.
+    KillConsumer { index: usize, silent: bool },
+}
+
+/// How a broker is named in what is printed.
+struct Named<'a>(&'a BrokerId);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "broker {}", self.0)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {:>5} ms, for {:>4} ms: ", self.at_ms, self.for_ms)?;
+        match &self.kind {
+            FaultKind::Crash { broker, .. } => write!(f, "{} crashes", Named(broker)),
+            FaultKind::CrashAfterIos { broker, ios, .. } => {
+                write!(f, "{} crashes after {ios} more storage operations", Named(broker))
+            }
+            FaultKind::CrashAll { .. } => write!(f, "all brokers crash"),
+            FaultKind::PowerLoss { broker, .. } => write!(f, "{} loses power", Named(broker)),
+            FaultKind::Stop { broker } => write!(f, "{} stops in good order", Named(broker)),
+            FaultKind::Pause { broker } => write!(f, "{} is paused", Named(broker)),
+            FaultKind::StopClock { broker } => write!(f, "{}'s clock stands still", Named(broker)),
+            FaultKind::JumpClock { broker, by_ms } => {
+                write!(f, "{}'s clock jumps ahead by {by_ms} ms", Named(broker))
+            }
+            FaultKind::Cut { from, to } => write!(f, "what {} sends {} is lost", Named(from), Named(to)),
+            FaultKind::CutBoth { a, b } => write!(f, "{} and {} are cut off", Named(a), Named(b)),
+            FaultKind::Isolate { broker } => write!(f, "{} is cut off from all others", Named(broker)),
+            FaultKind::LinkDown { a, b } => {
+                write!(f, "the connections of {} and {} close", Named(a), Named(b))
+            }
+            FaultKind::SlowLink { a, b, by_ms } => {
+                write!(f, "the link of {} and {} is slower by up to {by_ms} ms", Named(a), Named(b))
+            }
+            FaultKind::HideFromClients { broker } => write!(f, "clients can't reach {}", Named(broker)),
+            FaultKind::DropClients { broker } => {
+                write!(f, "clients lose their connections to {}", Named(broker))
+            }
+            FaultKind::SlowDisk { broker, by_ms } => {
+                write!(f, "{}'s storage is slower by up to {by_ms} ms", Named(broker))
+            }
+            FaultKind::FailDisk { broker } => write!(f, "{}'s writes fail", Named(broker)),
+            FaultKind::FullDisk { broker } => write!(f, "{}'s quota is used up", Named(broker)),
+            FaultKind::KillConsumer { index, silent: false } => write!(f, "consumer {index} is killed"),
+            FaultKind::KillConsumer { index, silent: true } => write!(f, "consumer {index} falls silent"),
+        }
+    }
+}
+
+/// Draws a list for a cluster of `brokers` brokers; all begin within `span`.
+pub fn draw(rng: &mut Rng, brokers: usize, consumers: usize, span: Duration) -> Vec<Fault> {
+    let count = 1 + rng.below(8);
+    let mut faults: Vec<Fault> = (0..count)
+        .map(|_| {
+            let for_max_ms = if rng.below(3) == 0 { 4000 } else { 1200 };
+            Fault {
+                at_ms: rng.below(span.as_millis() as u64),
+                for_ms: 50 + rng.below(for_max_ms),
+                kind: draw_kind(rng, brokers, consumers),
+            }
+        })
+        .collect();
+    faults.sort_by_key(|fault| fault.at_ms);
+    faults
+}
+
+fn draw_kind(rng: &mut Rng, brokers: usize, consumers: usize) -> FaultKind {
+    let count = brokers as u64;
+    let first = rng.below(count);
+    let broker = BrokerId(1 + first as i32);
+    let other = BrokerId(1 + ((first + 1 + rng.below(count.max(2) - 1)) % count) as i32);
+    let seed = rng.next_u64();
+    match rng.below(30) {
+        0..=3 => FaultKind::Crash { broker, seed },
+        4..=7 => FaultKind::CrashAfterIos { broker, ios: 1 + rng.below(30), seed },
+        8 => FaultKind::CrashAll { seed },
+        9 | 10 => FaultKind::PowerLoss { broker, seed },
+        11 => FaultKind::Stop { broker },
+        12 | 13 => FaultKind::Pause { broker },
+        14 => FaultKind::StopClock { broker },
+        15 => FaultKind::JumpClock { broker, by_ms: 200 + rng.below(5000) },
+        16 | 17 => FaultKind::Cut { from: broker, to: other },
+        18 => FaultKind::CutBoth { a: broker, b: other },
+        19 | 20 => FaultKind::Isolate { broker },
+        21 => FaultKind::LinkDown { a: broker, b: other },
+        22 => FaultKind::SlowLink { a: broker, b: other, by_ms: 20 + rng.below(400) },
+        23 => FaultKind::HideFromClients { broker },
+        24 => FaultKind::DropClients { broker },
+        25 => FaultKind::SlowDisk { broker, by_ms: 20 + rng.below(400) },
+        26 | 27 => FaultKind::FailDisk { broker },
+        28 => FaultKind::FullDisk { broker },
+        _ => {
+            FaultKind::KillConsumer { index: rng.below(consumers as u64) as usize, silent: rng.below(2) == 0 }
+        }
+    }
+}
+
+impl FaultKind {
+    /// Lets it begin in the world. Consumers are the workload's business.
+    pub fn begin(&self, world: &mut World) {
+        match *self {
+            FaultKind::Crash { broker, seed } => world.crash_midway(broker, Rng::new(seed)),
+            FaultKind::CrashAfterIos { broker, ios, seed } => world.crash_after_ios(broker, ios, seed),
+            FaultKind::CrashAll { seed } => {
+                let mut rng = Rng::new(seed);
+                for id in world.ids() {
+                    world.crash_midway(id, Rng::new(rng.next_u64()));
+                }
+            }
+            FaultKind::PowerLoss { broker, seed } => world.lose_power(broker, Rng::new(seed)),
+            FaultKind::Stop { broker } => world.stop(broker),
+            FaultKind::Pause { broker } => world.pause(broker),
+            FaultKind::StopClock { broker } => world.stop_clock(broker),
+            FaultKind::JumpClock { broker, by_ms } => {
+                world.jump_clock(broker, Duration::from_millis(by_ms));
+            }
+            FaultKind::Cut { from, to } => world.set_cut(from, to, true),
+            FaultKind::CutBoth { a, b } => cut_both(world, a, b, true),
+            FaultKind::Isolate { broker } => isolate(world, broker, true),
+            FaultKind::LinkDown { a, b } => world.set_link_down(a, b, true),
+            FaultKind::SlowLink { a, b, by_ms } => world.slow_link(a, b, Duration::from_millis(by_ms)),
+            FaultKind::HideFromClients { broker } => world.hide_from_clients(broker, true),
+            FaultKind::DropClients { broker } => world.drop_clients(broker),
+            FaultKind::SlowDisk { broker, by_ms } => {
+                world.slow_storage(broker, Duration::from_millis(by_ms));
+            }
+            FaultKind::FailDisk { broker } => {
+                fail(world, broker, Some(IoError::Other("the disk is broken".to_owned())));
+            }
+            FaultKind::FullDisk { broker } => fail(world, broker, Some(IoError::QuotaExceeded)),
+            FaultKind::KillConsumer { .. } => {}
+        }
+    }
+
+    /// Ends it: what was broken works again.
+    pub fn end(&self, world: &mut World) {
+        match *self {
+            FaultKind::CrashAfterIos { broker, .. } => {
+                world.disarm(broker);
+                world.start(broker);
+            }
+            FaultKind::Crash { broker, .. } | FaultKind::PowerLoss { broker, .. } => world.start(broker),
+            FaultKind::Stop { broker } => {
+                // It may not have been allowed to stop yet, and would later, for good.
+                world.crash(broker);
+                world.start(broker);
+            }
+            FaultKind::CrashAll { .. } => world.ids().into_iter().for_each(|id| world.start(id)),
+            FaultKind::Pause { broker } => world.resume(broker),
+            FaultKind::StopClock { broker } => world.start_clock(broker),
+            FaultKind::Cut { from, to } => world.set_cut(from, to, false),
+            FaultKind::CutBoth { a, b } => cut_both(world, a, b, false),
+            FaultKind::Isolate { broker } => isolate(world, broker, false),
+            FaultKind::LinkDown { a, b } => world.set_link_down(a, b, false),
+            FaultKind::SlowLink { a, b, .. } => world.slow_link(a, b, Duration::ZERO),
+            FaultKind::HideFromClients { broker } => world.hide_from_clients(broker, false),
+            FaultKind::SlowDisk { broker, .. } => world.slow_storage(broker, Duration::ZERO),
+            FaultKind::FailDisk { broker } | FaultKind::FullDisk { broker } => fail(world, broker, None),
+            FaultKind::JumpClock { .. } | FaultKind::DropClients { .. } | FaultKind::KillConsumer { .. } => {}
+        }
+    }
+}
+
+fn cut_both(world: &mut World, a: BrokerId, b: BrokerId, cut: bool) {
+    world.set_cut(a, b, cut);
+    world.set_cut(b, a, cut);
+}
+
+fn isolate(world: &mut World, broker: BrokerId, cut: bool) {
+    for other in world.ids().into_iter().filter(|id| *id != broker) {
+        cut_both(world, broker, other, cut);
+    }
+}
+
+fn fail(world: &mut World, broker: BrokerId, error: Option<IoError>) {
+    if let Some(storage) = world.storage_mut(broker) {
+        storage.fail_writes(error);
+    }
+}

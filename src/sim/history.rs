@@ -1,0 +1,129 @@
+//! What was committed in a run, by each log: every batch that any replica's high watermark has passed, once, in order.
+//! Invariants compare replicas, clients and coordinators with it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::protocol::batch::{BatchHeader, batches};
+use crate::protocol::records::{Record, decode_records};
+use crate::types::{LeaderEpoch, LogId, Offset, TopicPartition};
+
+/// One batch, as far as replicas can differ in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchMark {
+    /// Its first offset.
+    pub base: Offset,
+    /// The offset after its last.
+    pub next: Offset,
+    /// The leader epoch it was written in.
+    pub epoch: LeaderEpoch,
+    /// The checksum of all its other content.
+    pub crc: u32,
+}
+
+impl From<&BatchHeader> for BatchMark {
+    fn from(header: &BatchHeader) -> Self {
+        BatchMark {
+            base: header.base_offset,
+            next: header.next_offset(),
+            epoch: header.partition_leader_epoch,
+            crc: header.crc,
+        }
+    }
+}
+
+/// One log's committed batches.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// The partition; none for the metadata log.
+    pub tp: Option<TopicPartition>,
+    batches: BTreeMap<Offset, BatchMark>,
+    /// Records, of partitions only.
+    records: BTreeMap<Offset, Record>,
+    end: Offset,
+}
+
+impl Committed {
+    /// Everything below it is committed.
+    pub fn end(&self) -> Offset {
+        self.end
+    }
+
+    /// Everything below it is committed, and was written in an epoch before `epoch`.
+    pub fn end_before(&self, epoch: LeaderEpoch) -> Offset {
+        let earlier = self.batches.values().rev().find(|batch| batch.epoch < epoch);
+        earlier.map_or(Offset::ZERO, |batch| batch.next)
+    }
+
+    /// The batch that begins at `base`.
+    pub fn batch(&self, base: Offset) -> Option<&BatchMark> {
+        self.batches.get(&base)
+    }
+
+    /// The record at `offset`.
+    pub fn record(&self, offset: Offset) -> Option<&Record> {
+        self.records.get(&offset)
+    }
+
+    /// All records, in order.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
+    }
+}
+
+/// All logs of a run, those of deleted topics included.
+#[derive(Debug, Default)]
+pub struct History {
+    logs: BTreeMap<LogId, Committed>,
+    names: BTreeMap<TopicPartition, LogId>,
+}
+
+impl History {
+    /// A log's committed part.
+    pub fn log(&self, log: LogId) -> Option<&Committed> {
+        self.logs.get(&log)
+    }
+
+    /// The committed part of the latest partition of this name.
+    pub fn named(&self, tp: &TopicPartition) -> Option<&Committed> {
+        self.logs.get(self.names.get(tp)?)
+    }
+
+    /// All partitions with something committed.
+    pub fn partitions(&self) -> impl Iterator<Item = &Committed> {
+        self.logs.values().filter(|log| log.tp.is_some())
+    }
+
+    /// Takes in what is committed beyond what is known: whole batches from the known end on. Gives the new records.
+    pub fn extend(
+        &mut self,
+        log: LogId,
+        tp: Option<&TopicPartition>,
+        bytes: &Bytes,
+        high_watermark: Offset,
+    ) -> Vec<Record> {
+        if let Some(tp) = tp {
+            self.names.insert(tp.clone(), log);
+        }
+        let known = self.logs.entry(log).or_default();
+        known.tp = tp.cloned();
+        let mut new = Vec::new();
+        for (header, range) in batches(bytes).map_while(Result::ok) {
+            if header.base_offset < known.end {
+                continue;
+            }
+            if header.next_offset() > high_watermark {
+                break;
+            }
+            known.batches.insert(header.base_offset, BatchMark::from(&header));
+            known.end = header.next_offset();
+            if tp.is_some() && !header.is_control() {
+                // What can't be read is found by the invariant that compares replicas.
+                new.extend(decode_records(&bytes.slice(range)).unwrap_or_default());
+            }
+        }
+        known.records.extend(new.iter().map(|record| (record.offset, record.clone())));
+        new
+    }
+}

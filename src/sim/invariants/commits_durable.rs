@@ -1,0 +1,77 @@
+//! What a leader counts as committed is in the storage of everyone it counts: of a majority of the voters (Raft, section 5.3;
+//! KIP-595), of every in-sync replica, of which there are enough (KIP-966; DESIGN, ordering law 3, and decision 6: a response that promises durability leaves
+//! only after its bytes are committed).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::protocol::batch::batches;
+use crate::replica::ReplicaStatus;
+use crate::types::{BrokerId, LogId, Offset};
+
+use super::{Checked, Look, Violation, World};
+
+#[derive(Debug, Default)]
+pub(super) struct CommitsDurable {
+    checked: BTreeMap<LogId, Offset>,
+}
+
+impl CommitsDurable {
+    /// `lossy` are brokers whose storage lost something by design, with the logs concerned.
+    pub(super) fn look(
+        &mut self,
+        world: &World,
+        look: &Look<'_>,
+        status: Option<&ReplicaStatus>,
+        lossy: &BTreeMap<BrokerId, BTreeSet<LogId>>,
+    ) -> Checked {
+        let checked = self.checked.entry(look.id).or_default();
+        if look.leads.is_none() || look.high_watermark <= *checked {
+            return Ok(());
+        }
+        *checked = look.high_watermark;
+        if let Some(status) = status
+            && status.isr.len() < MIN_ISR.min(replicas(world, look))
+        {
+            let (name, broker, isr) = (look.name(), look.broker, &status.isr);
+            let what = format!("broker {broker} commits in {name} with only {isr:?} in sync");
+            return Err(Violation { invariant: "commits_durable", what });
+        }
+        let has = |id: BrokerId| stored_end(world, id, look.id) >= look.high_watermark;
+        let exempt = |id: &BrokerId| lossy.get(id).is_some_and(|logs| logs.contains(&look.id));
+        let missing: Vec<BrokerId> = match status {
+            Some(status) => status.isr.iter().copied().filter(|id| !exempt(id) && !has(*id)).collect(),
+            None => {
+                let voters: Vec<BrokerId> = world.voters();
+                let without: Vec<BrokerId> = voters.iter().copied().filter(|id| !has(*id)).collect();
+                if without.len() * 2 < voters.len() { Vec::new() } else { without }
+            }
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let what = format!(
+            "broker {} counts {} committed up to {}, which is not in the storage of {missing:?}",
+            look.broker,
+            look.name(),
+            look.high_watermark
+        );
+        Err(Violation { invariant: "commits_durable", what })
+    }
+}
+
+/// `min.insync.replicas` in all runs.
+const MIN_ISR: usize = 2;
+
+fn replicas(world: &World, look: &Look<'_>) -> usize {
+    let image = world.broker(look.broker).map(|broker| broker.image());
+    let state = image.and_then(|image| image.partition(look.id.topic_id, look.id.partition));
+    state.map_or(0, |state| state.replicas.len())
+}
+
+/// Where a log ends in a broker's storage.
+pub(super) fn stored_end(world: &World, broker: BrokerId, log: LogId) -> Offset {
+    let last = world.storage(broker).and_then(|storage| storage.last_chunk(log));
+    let Some(chunk) = last else { return Offset::ZERO };
+    let last = batches(&chunk.bytes).map_while(Result::ok).last();
+    last.map_or(chunk.base, |(header, _)| header.next_offset())
+}

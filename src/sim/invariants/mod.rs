@@ -1,0 +1,305 @@
+//! What must hold at every moment of a run, one file each with its source; and the checker that looks at whatever a step
+//! may have changed.
+
+mod acked_records_kept;
+mod commits_durable;
+mod consumers_see_committed;
+mod epochs_monotonic;
+mod group_offsets_monotonic;
+mod high_watermark_monotonic;
+mod images_agree;
+mod isr_members;
+mod leader_completeness;
+mod log_matching;
+mod no_duplicates;
+mod one_leader;
+mod one_owner;
+mod partition_order;
+mod progress;
+mod replicas_agree;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::log::{PartitionLog, ReadOutcome};
+use crate::protocol::batch::batches;
+use crate::protocol::records::Record;
+use crate::replica::ReplicaStatus;
+use crate::types::{BrokerId, LeaderEpoch, LogId, OFFSETS_TOPIC, Offset, TopicPartition};
+
+use super::history::{BatchMark, History};
+use super::storage::MemoryStorage;
+use super::world::World;
+
+pub use acked_records_kept::AckedRecordsKept;
+pub use consumers_see_committed::ConsumersSeeCommitted;
+pub use group_offsets_monotonic::GroupOffsetsMonotonic;
+pub use no_duplicates::NoDuplicates;
+pub use one_owner::OneOwner;
+pub use partition_order::PartitionOrder;
+pub use progress::{all_caught_up, metadata_caught_up};
+
+use commits_durable::CommitsDurable;
+use epochs_monotonic::EpochsMonotonic;
+use high_watermark_monotonic::HighWatermarkMonotonic;
+use images_agree::ImagesAgree;
+use isr_members::IsrMembers;
+use leader_completeness::LeaderCompleteness;
+use log_matching::LogMatching;
+use one_leader::OneLeader;
+use replicas_agree::ReplicasAgree;
+
+/// Something that must hold does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The invariant's name: its file.
+    pub invariant: &'static str,
+    /// What was found.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.what)
+    }
+}
+
+/// What an invariant's check gives.
+pub type Checked = Result<(), Violation>;
+
+/// A replica (or a quorum node's log) that a step may have changed.
+pub(super) struct Look<'a> {
+    pub(super) broker: BrokerId,
+    /// Which life of the broker.
+    pub(super) life: u64,
+    pub(super) id: LogId,
+    /// None for the metadata log.
+    pub(super) tp: Option<&'a TopicPartition>,
+    pub(super) log: &'a PartitionLog,
+    pub(super) high_watermark: Offset,
+    /// The epoch it leads in.
+    pub(super) leads: Option<LeaderEpoch>,
+}
+
+impl Look<'_> {
+    /// How the log is named in what is printed.
+    pub(super) fn name(&self) -> String {
+        self.tp.map_or_else(|| "the metadata log".to_owned(), ToString::to_string)
+    }
+}
+
+/// How much of a replica has been looked at.
+#[derive(Debug, Default)]
+struct Watch {
+    life: u64,
+    truncations: u64,
+    log_end: Offset,
+    durable_end: Offset,
+    high_watermark: Offset,
+    leads: Option<LeaderEpoch>,
+    status: Option<ReplicaStatus>,
+    /// Batches below it were compared with those of the same epochs elsewhere.
+    matched: Offset,
+    last: Option<BatchMark>,
+    /// Batches below it were compared with what is committed.
+    agreed: Offset,
+}
+
+/// Checks what brokers hold.
+#[derive(Debug, Default)]
+pub struct Checker {
+    /// What was committed so far.
+    pub history: History,
+    /// Brokers that lost unflushed writes, by the partitions whose ISR they have not left since.
+    pub lossy: BTreeMap<BrokerId, BTreeSet<LogId>>,
+    watches: BTreeMap<(BrokerId, LogId), Watch>,
+    one_leader: OneLeader,
+    log_matching: LogMatching,
+    leader_completeness: LeaderCompleteness,
+    epochs: EpochsMonotonic,
+    images: ImagesAgree,
+    isr_members: IsrMembers,
+    high_watermark: HighWatermarkMonotonic,
+    replicas_agree: ReplicasAgree,
+    commits_durable: CommitsDurable,
+    /// Duplicates and order among what is committed.
+    pub no_duplicates: NoDuplicates,
+    /// See there.
+    pub group_offsets: GroupOffsetsMonotonic,
+}
+
+impl Checker {
+    /// Looks at one broker after a step.
+    pub fn look_at(&mut self, world: &World, id: BrokerId) -> Checked {
+        let (Some(broker), Some(storage)) = (world.broker(id), world.storage(id)) else { return Ok(()) };
+        let life = world.incarnation(id);
+        let quorum = broker.quorum();
+        let epoch = quorum.epoch();
+        let leads = quorum.is_leader().then_some(epoch);
+        self.epochs.quorum(id, life, epoch, storage)?;
+        let look = Look {
+            broker: id,
+            life,
+            id: LogId::METADATA,
+            tp: None,
+            log: quorum.log(),
+            high_watermark: quorum.high_watermark(),
+            leads,
+        };
+        self.look(world, storage, &look, None)?;
+        let (replayed, image) = (broker.replayed(), broker.image());
+        self.images.replayed(id, replayed, image)?;
+        self.isr_members.replayed(world, replayed, image, &self.history, &self.lossy)?;
+        for tp in broker.replicas().hosted() {
+            let (Some(status), Some(log)) = (broker.replicas().status(tp), broker.replicas().log(tp)) else {
+                continue;
+            };
+            let watch = self.watches.get(&(id, log.id()));
+            let same = watch.is_some_and(|watch| {
+                watch.life == life
+                    && watch.truncations == log.truncations()
+                    && watch.status.as_ref() == Some(&status)
+            });
+            if same {
+                continue;
+            }
+            let look = Look {
+                broker: id,
+                life,
+                id: log.id(),
+                tp: Some(tp),
+                log,
+                high_watermark: status.high_watermark,
+                leads: (status.role == "leader").then_some(status.leader_epoch),
+            };
+            self.epochs.partition(&look, status.leader_epoch)?;
+            self.look(world, storage, &look, Some(&status))?;
+        }
+        Ok(())
+    }
+
+    fn look(
+        &mut self,
+        world: &World,
+        storage: &MemoryStorage,
+        look: &Look<'_>,
+        status: Option<&ReplicaStatus>,
+    ) -> Checked {
+        let watch = self.watches.entry((look.broker, look.id)).or_default();
+        let end = look.log.log_end_offset();
+        let unchanged = watch.life == look.life
+            && watch.truncations == look.log.truncations()
+            && watch.log_end == end
+            && watch.durable_end == look.log.durable_end_offset()
+            && watch.high_watermark == look.high_watermark
+            && watch.leads == look.leads;
+        let elected = look.leads.is_some() && (watch.leads != look.leads || watch.life != look.life);
+        if watch.life != look.life || watch.truncations != look.log.truncations() {
+            watch.matched = look.log.log_start_offset();
+            watch.agreed = watch.matched;
+            watch.last = None;
+            self.log_matching.forget(look.broker, look.id);
+        }
+        watch.life = look.life;
+        watch.truncations = look.log.truncations();
+        watch.log_end = end;
+        watch.durable_end = look.log.durable_end_offset();
+        watch.high_watermark = look.high_watermark;
+        watch.leads = look.leads;
+        watch.status = status.cloned();
+        if unchanged {
+            return Ok(());
+        }
+        self.one_leader.look(world, look)?;
+        self.high_watermark.look(look)?;
+        self.match_batches(storage, look)?;
+        let new = self.commit(storage, look)?;
+        if let Some(tp) = look.tp {
+            self.check_new(tp, &new)?;
+        }
+        if elected {
+            self.leader_completeness
+                .elected(look, &self.history, &mut |from, to| read(look.log, storage, from, to))?;
+        }
+        if let (Some(_), Some(status)) = (look.leads, status) {
+            // Whoever was out of the ISR once had to catch up.
+            for (broker, logs) in &mut self.lossy {
+                if !status.isr.contains(broker) {
+                    logs.remove(&look.id);
+                }
+            }
+        }
+        self.commits_durable.look(world, look, status, &self.lossy)
+    }
+
+    /// Compares batches that were not looked at yet with those of the same epochs on other replicas.
+    fn match_batches(&mut self, storage: &MemoryStorage, look: &Look<'_>) -> Checked {
+        let Some(watch) = self.watches.get_mut(&(look.broker, look.id)) else { return Ok(()) };
+        let end = look.log.durable_end_offset();
+        if watch.matched >= end {
+            return Ok(());
+        }
+        let bytes = read(look.log, storage, watch.matched, end);
+        for (header, _) in batches(&bytes).map_while(Result::ok) {
+            let mark = BatchMark::from(&header);
+            self.log_matching.batch(look, &mark, watch.last.as_ref())?;
+            watch.matched = mark.next;
+            watch.last = Some(mark);
+        }
+        Ok(())
+    }
+
+    /// Compares what is below the replica's high watermark with what is committed, and adds what is new.
+    fn commit(&mut self, storage: &MemoryStorage, look: &Look<'_>) -> Result<Vec<Record>, Violation> {
+        let Some(watch) = self.watches.get_mut(&(look.broker, look.id)) else { return Ok(Vec::new()) };
+        if watch.agreed >= look.high_watermark {
+            return Ok(Vec::new());
+        }
+        let bytes = read(look.log, storage, watch.agreed, look.high_watermark);
+        let new = self.history.extend(look.id, look.tp, &bytes, look.high_watermark);
+        self.replicas_agree.committed(look, &bytes, &self.history)?;
+        watch.agreed = look.high_watermark;
+        Ok(new)
+    }
+
+    fn check_new(&mut self, tp: &TopicPartition, new: &[Record]) -> Checked {
+        for record in new {
+            if tp.topic.as_str() == OFFSETS_TOPIC {
+                self.group_offsets.record(record)?;
+            } else {
+                self.no_duplicates.record(tp, record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A broker lost what it had not flushed.
+    pub fn lost_power(&mut self, broker: BrokerId) {
+        let logs: BTreeSet<LogId> =
+            self.watches.keys().filter(|(id, _)| *id == broker).map(|(_, log)| *log).collect();
+        logs.iter().for_each(|log| self.log_matching.forget(broker, *log));
+        self.lossy.insert(broker, logs);
+    }
+}
+
+/// Whole batches of a replica from `from` up to `to`, from memory or storage.
+pub(super) fn read(log: &PartitionLog, storage: &MemoryStorage, from: Offset, to: Offset) -> Bytes {
+    let mut found = BytesMut::new();
+    let mut at = from;
+    while at < to {
+        let bytes = match log.read(at, to, usize::MAX / 2, true) {
+            ReadOutcome::Batches(bytes) => bytes,
+            ReadOutcome::OutOfRange => break,
+            ReadOutcome::NeedsIo(_) => {
+                let chunks = storage.read(log.id(), at, usize::MAX / 2);
+                log.supply(&chunks, at, to, usize::MAX / 2, true)
+            }
+        };
+        let Some((last, _)) = batches(&bytes).map_while(Result::ok).last() else { break };
+        at = last.next_offset();
+        found.extend_from_slice(&bytes);
+    }
+    found.freeze()
+}
