@@ -172,7 +172,7 @@ impl IndexedDb {
             (_, true) => &[CHUNKS],
             _ => &[META, SEGMENTS, CHUNKS],
         };
-        let strict = ops.iter().any(IoOp::flushes);
+        let strict = ops.iter().any(|op| op.flushes());
         let abort = self.abort_next.take();
         let requests = |transaction: &IdbTransaction| {
             ops.iter().try_for_each(|op| put(transaction, op))?;
