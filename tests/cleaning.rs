@@ -412,6 +412,36 @@ fn a_young_record_is_not_compacted_and_an_old_one_is_whatever_the_dirty_ratio() 
 }
 
 #[test]
+fn with_compact_and_delete_only_the_latest_of_a_key_stays_and_that_too_goes_with_age() {
+    let configs = [
+        ("cleanup.policy", "compact,delete"),
+        ("segment.bytes", "2000"),
+        ("min.cleanable.dirty.ratio", "0.1"),
+        ("retention.ms", "300000"),
+    ];
+    let mut bench = cluster(1, &configs);
+    for round in 0..12 {
+        upsert(&mut bench, round, 10);
+    }
+    let latest = table(&records_from(&mut bench, 0).unwrap()).0;
+    bench.world.run_for(Duration::from_secs(60));
+    let compacted = records_from(&mut bench, 0).unwrap();
+    assert_eq!(table(&compacted).0, latest, "compaction took the last value of a key");
+    assert!(compacted.len() < 40, "{} of 120 records are left", compacted.len());
+    assert_eq!(log_starts(&bench), [0, 0, 0], "nothing is old enough to be deleted");
+
+    // Too old: what compaction had kept goes, whole segments of it, on every replica.
+    bench.world.run_for(Duration::from_secs(300));
+    assert_eq!(produce(&mut bench, &[(Some("new"), Some("value"))]), 0);
+    bench.world.run_for(Duration::from_secs(60));
+    let starts = log_starts(&bench);
+    assert!(starts.iter().all(|start| *start > 100 && *start == starts[0]), "{starts:?}");
+    assert_eq!(records_from(&mut bench, 0), Err(ErrorCode::OffsetOutOfRange.code()));
+    let left = table(&records_from(&mut bench, starts[0]).unwrap()).0;
+    assert_eq!(left.get("new").map(String::as_str), Some("value"));
+}
+
+#[test]
 fn committed_offsets_are_compacted_and_survive() {
     let mut bench = Bench::new(9, 3);
     bench.ready();
