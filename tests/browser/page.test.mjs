@@ -158,6 +158,59 @@ test('a topic is saved as a .zip and comes back when that is dropped on the page
   assert.deepEqual(await page.locator('select[name=selected-topic] option').allTextContents().then((all) => all.filter((name) => !name.startsWith('__'))), ['again', 'people'])
 })
 
+test('the page shows what is stored of how much, says when storage refuses and when it takes more, and asks to keep it', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await browser.open(`${site.url}/pages/blank.html`)
+  const devtools = await browser.context.newCDPSession(page)
+  // Before anything is stored: Chromium asks for the quota again only when what it last heard is used up.
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin: site.url, quotaSize: 12_000_000 })
+  await page.goto(site.url)
+  await ready(page)
+  const space = () => page.getAttribute('.storage', 'data-space')
+  await until('what is stored is shown', async () => /^\d.* stored of \d+ GB the browser allows\.$/.test(await page.textContent('[data-usage]')))
+  await page.evaluate(async () => {
+    const { admin, kafka } = /** @type {any} */ (globalThis).tabmq
+    await admin.createTopics({ topics: [{ topic: 'noise', numPartitions: 1, replicationFactor: 3 }] })
+    const producer = kafka.producer()
+    // Noise: what compresses takes no space on the disk.
+    const noise = () => Array.from(crypto.getRandomValues(new Uint8Array(50_000)), (byte) => byte.toString(16)).join('')
+    const send = () => producer.send({ topic: 'noise', acks: -1, timeout: 100_000, messages: [{ value: noise() }] })
+    Object.assign(globalThis, { sent: (async () => { for (let i = 0; i < 80; i++) await send() })() })
+  })
+  await until('the page says that storage refuses', async () => await space() === 'refused', { timeoutMs: 60_000 })
+  assert.match(await page.textContent('[data-usage]'), /producers wait until space is freed/)
+  await page.locator('#brokers').screenshot({ path: await resultFile('page-storage.png') })
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin: site.url })
+  await page.evaluate(() => /** @type {any} */ (globalThis).sent)
+  await until('the page says that storage takes more', async () => await space() === 'enough')
+  await until('each broker says what it stores', async () =>
+    (await page.locator('.broker dd.brief').allTextContents()).every((text) => /^[\d.]+ MB, with [\d.]+ MB of memory$/.test(text)))
+
+  // A headless browser agrees only when told to.
+  await page.click('.storage button')
+  await page.waitForSelector('[data-note=storage].bad')
+  assert.match(await page.textContent('[data-note=storage]'), /did not agree/)
+  await devtools.send('Browser.grantPermissions', { origin: site.url, permissions: ['durableStorage'] })
+  await page.click('.storage button')
+  await page.waitForSelector('[data-persisted]')
+  assert.match(await page.textContent('[data-note=storage]'), /will not clear this data/)
+})
+
+test('the page warns before the storage is full', { timeout: 60_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await browser.open(`${site.url}/pages/blank.html`)
+  for (const [used, space, words] of /** @type {[number, string, RegExp][]} */ ([[79, 'enough', /allows\.$/], [80, 'low', /getting low/], [95, 'full', /almost full/]])) {
+    // Chromium says that 10 GB are free, always; other browsers say what there is.
+    await page.addInitScript((used) => { navigator.storage.estimate = async () => ({ usage: used * 1e6, quota: 100e6 }) }, used)
+    await page.goto(site.url)
+    await ready(page)
+    await until(`${used} % used`, async () => await page.getAttribute('.storage', 'data-space') === space)
+    assert.match(await page.textContent('[data-usage]'), words)
+  }
+})
+
 test('no accessibility violation, light, dark and narrow', { timeout: 120_000 }, async (t) => {
   const site = await startSite(t)
   const browser = await openChromium(t)

@@ -3,6 +3,7 @@ import { createCluster } from '../sdk/index.js'
 import { Store } from './store.js'
 import { explain } from './words.js'
 import { brokersView } from './views/brokers.js'
+import { storageView } from './views/storage.js'
 import { topicFormView, topicTableView } from './views/topics.js'
 import { produceView } from './views/produce.js'
 import { consumeView } from './views/consume.js'
@@ -30,6 +31,7 @@ try {
   const admin = kafka.admin()
   await admin.connect()
   store.show(brokersView(at('broker-cards')))
+  store.show(storageView(at('storage-view'), cluster))
   store.show(topicFormView(at('topic-form'), admin))
   store.show(topicTableView(at('topic-table'), admin, cluster))
   store.show(produceView(at('produce-view'), kafka, admin, cluster))

@@ -6,6 +6,8 @@ const TIMELINE_MAX = 500
 export class Store {
   #views = []
   #scheduled = false
+  /** Each replica's high watermark, by broker, topic and partition. @type {Map<string, number>} */
+  #highWatermarks = new Map()
 
   /** @param {any} cluster */
   constructor (cluster) {
@@ -14,6 +16,8 @@ export class Store {
     /** @type {any[]} Discrete events, oldest first. */
     this.timeline = []
     this.selectedTopic = null
+    /** Brokers whose storage refuses to write. @type {Set<number>} */
+    this.refusing = new Set()
   }
 
   /** Draws `view` now and after each change. @param {(store: Store) => void} view */
@@ -24,11 +28,21 @@ export class Store {
 
   /** @param {any} event */
   add (event) {
+    if (event.type === 'storageFailed') this.refusing.add(event.broker)
+    if (event.type === 'workerState') this.refusing.delete(event.broker)
+    if (event.type === 'partitionProgress') this.#progressed(event)
     if (event.type !== 'partitionProgress' && event.type !== 'offsetsCommitted') {
       this.timeline.push(event)
       if (this.timeline.length > TIMELINE_MAX) this.timeline.shift()
     }
     this.changed()
+  }
+
+  /** A high watermark that rises says that writes reach storage again. */
+  #progressed ({ broker, topic, partition, highWatermark }) {
+    const replica = `${broker}/${topic}/${partition}`
+    if (highWatermark > (this.#highWatermarks.get(replica) ?? 0)) this.refusing.delete(broker)
+    this.#highWatermarks.set(replica, highWatermark)
   }
 
   changed () {

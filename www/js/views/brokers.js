@@ -1,6 +1,6 @@
 // The brokers as cards: state, role in the quorum, what each leads and follows.
 import { html, render } from '../../vendor/lit-html/lit-html.js'
-import { explain } from '../words.js'
+import { bytesInWords, explain } from '../words.js'
 
 /** @param {HTMLElement} root */
 export function brokersView (root) {
@@ -28,6 +28,7 @@ export function brokersView (root) {
         <dt>Quorum</dt><dd>${quorumRole(broker)}</dd>
         <dt>Leads</dt><dd>${leads.length ? brief(leads) : 'no partition'}</dd>
         <dt>Follows</dt><dd>${follows.length ? brief(follows) : 'no partition'}${outOfSync ? html`, <span class="offline">${outOfSync} out of sync</span>` : ''}</dd>
+        <dt>Stores</dt><dd class="brief">${bytesInWords(broker.storageBytes)}, with ${bytesInWords(broker.memoryBytes)} of memory</dd>
       </dl>
       <div class="row">
         <button class="danger" ?disabled=${!up} @click=${() => act(store, broker.id, 'kill')}>Kill</button>
