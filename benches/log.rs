@@ -76,9 +76,9 @@ fn read_all(log: &PartitionLog, storage: &MemoryStorage) -> usize {
     while at < end {
         let bytes = match log.read(at, end, FETCH_BYTES, true) {
             ReadOutcome::Batches(bytes) => bytes,
-            ReadOutcome::NeedsIo(_) => {
-                log.supply(&storage.read(ID, at, FETCH_BYTES), at, end, FETCH_BYTES, true)
-            }
+            ReadOutcome::NeedsIo(_) => log
+                .supply(&storage.read(ID, at, FETCH_BYTES), at, end, FETCH_BYTES, true)
+                .expect("it is whole"),
             ReadOutcome::OutOfRange => panic!("{at} is within the log"),
         };
         size += bytes.len();

@@ -168,12 +168,29 @@ pub enum ClusterEvent {
     },
     /// On opening, a log's tail was not whole and was cut.
     LogRecovered {
-        /// The log, by topic id.
-        log: String,
-        /// The log end offset after the cut.
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The log end offset after the cut: the first offset that is gone.
         end: Offset,
+        /// Bytes cut, from there to the end of what storage held.
+        bytes_cut: u64,
         /// What was wrong.
         reason: String,
+    },
+    /// What this broker's storage holds of a closed segment is not what was stored. With other replicas in sync one of
+    /// them leads from now on, and this broker fetches it again; else reads there are refused, and reads behind it are
+    /// served.
+    LogDamaged {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The first offset that can't be read.
+        from: Offset,
+        /// Where records go on; none when that is further than was looked.
+        to: Option<Offset>,
     },
     /// A consumer group's state changed on its coordinator.
     GroupState {

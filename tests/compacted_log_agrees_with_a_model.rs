@@ -259,8 +259,8 @@ impl World {
         self.submitted.clear();
         self.executed.clear();
         let recovered = self.storage.recovered().logs.remove(&ID).unwrap_or_default();
-        let (log, ops, report) = PartitionLog::recover(ID, self.config.clone(), recovered, self.now);
-        assert_eq!(report, None, "storage was never torn");
+        let (log, ops, reports) = PartitionLog::recover(ID, self.config.clone(), recovered, self.now);
+        assert_eq!(reports, [], "storage was never torn");
         assert!(log.log_end_offset() >= durable, "what was durable is there");
         self.log = log;
         self.submitted.extend(ops);
@@ -281,8 +281,8 @@ impl World {
     /// A broker that restarted now would find a whole log.
     fn check_restart(&self) {
         let recovered = self.storage.clone().recovered().logs.remove(&ID).unwrap_or_default();
-        let (log, _, report) = PartitionLog::recover(ID, self.config.clone(), recovered, self.now);
-        assert_eq!(report, None);
+        let (log, _, reports) = PartitionLog::recover(ID, self.config.clone(), recovered, self.now);
+        assert_eq!(reports, []);
         if self.log.is_truncating() {
             return;
         }
@@ -310,7 +310,7 @@ impl World {
                 ReadOutcome::Batches(bytes) => bytes,
                 ReadOutcome::NeedsIo(op) => {
                     let IoResult::Read(chunks) = self.storage.execute(op) else { panic!("a read failed") };
-                    self.log.supply(&chunks, from, end, 700, true)
+                    self.log.supply(&chunks, from, end, 700, true).expect("undamaged")
                 }
                 ReadOutcome::OutOfRange => panic!("within the log"),
             };

@@ -138,8 +138,8 @@ const ID: LogId = LogId::METADATA;
 impl World {
     fn new(config: LogConfig) -> World {
         let now = Instant(1_000_000);
-        let (log, ops, report) = PartitionLog::recover(ID, config.clone(), Default::default(), now);
-        assert!(ops.is_empty() && report.is_none());
+        let (log, ops, reports) = PartitionLog::recover(ID, config.clone(), Default::default(), now);
+        assert!(ops.is_empty() && reports.is_empty());
         World {
             config,
             log,
@@ -407,8 +407,8 @@ impl World {
         self.submitted.clear();
         self.executed.clear();
         let recovered = self.storage.recovered().logs.remove(&ID).unwrap_or_default();
-        let (log, ops, report) = PartitionLog::recover(ID, self.config.clone(), recovered, self.now);
-        assert_eq!(report, None, "storage was never torn");
+        let (log, ops, reports) = PartitionLog::recover(ID, self.config.clone(), recovered, self.now);
+        assert_eq!(reports, [], "storage was never torn");
         let first = log.segments()[0].base;
         let stored = self.stored(first);
         let mut model: Vec<Stored> = self.model.iter().filter(|b| b.next() <= first).cloned().collect();
@@ -451,7 +451,7 @@ impl World {
             ReadOutcome::Batches(bytes) => bytes,
             ReadOutcome::NeedsIo(op) => {
                 let IoResult::Read(chunks) = self.after_submitted(op) else { panic!("a read failed") };
-                self.log.supply(&chunks, from, up_to, bytes_max, min_one)
+                self.log.supply(&chunks, from, up_to, bytes_max, min_one).expect("undamaged")
             }
             ReadOutcome::OutOfRange => panic!("within the log"),
         };
@@ -534,8 +534,8 @@ impl World {
     /// A broker that restarted now would find everything the log calls durable.
     fn check_durable(&self) {
         let recovered = self.storage.clone().recovered().logs.remove(&ID).unwrap_or_default();
-        let (log, _, report) = PartitionLog::recover(ID, self.config.clone(), recovered, self.now);
-        assert_eq!(report, None);
+        let (log, _, reports) = PartitionLog::recover(ID, self.config.clone(), recovered, self.now);
+        assert_eq!(reports, []);
         let durable = self.log.durable_end_offset();
         assert!(log.log_end_offset() >= durable || durable == self.log.log_start_offset());
         let stored = self.stored(log.segments()[0].base);

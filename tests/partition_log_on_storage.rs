@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use tabmq::log::io::{Chunk, IoOp, IoResult};
-use tabmq::log::{AppendError, CutReason, LogConfig, PartitionLog, ReadOutcome, RecoveryReport};
+use tabmq::log::{AppendError, CutReason, Damaged, LogConfig, PartitionLog, ReadOutcome, RecoveryReport};
 use tabmq::protocol::batch::{self, BatchError};
 use tabmq::protocol::records::{BatchBuilder, BatchOptions};
 use tabmq::sim::storage::MemoryStorage;
@@ -19,14 +19,14 @@ fn batch_of(records: usize) -> Bytes {
     builder.build()
 }
 
-fn open(storage: &mut MemoryStorage, config: &LogConfig) -> (PartitionLog, Option<RecoveryReport>) {
+fn open(storage: &mut MemoryStorage, config: &LogConfig) -> (PartitionLog, Vec<RecoveryReport>) {
     let recovered = storage.recovered().logs.remove(&ID).unwrap_or_default();
-    let (mut log, ops, report) = PartitionLog::recover(ID, config.clone(), recovered, NOW);
+    let (mut log, ops, reports) = PartitionLog::recover(ID, config.clone(), recovered, NOW);
     for op in ops {
         log.io_done(&storage.execute(op));
     }
     settle(&mut log, storage);
-    (log, report)
+    (log, reports)
 }
 
 fn settle(log: &mut PartitionLog, storage: &mut MemoryStorage) {
@@ -57,7 +57,9 @@ fn reads_whole(log: &PartitionLog, storage: &mut MemoryStorage) -> Offset {
         let bytes = match log.read(at, log.log_end_offset(), 1000, true) {
             ReadOutcome::Batches(bytes) => bytes,
             ReadOutcome::NeedsIo(op) => match storage.execute(op) {
-                IoResult::Read(chunks) => log.supply(&chunks, at, log.log_end_offset(), 1000, true),
+                IoResult::Read(chunks) => {
+                    log.supply(&chunks, at, log.log_end_offset(), 1000, true).expect("undamaged")
+                }
                 other => panic!("{other:?}"),
             },
             ReadOutcome::OutOfRange => panic!("{at} is within the log"),
@@ -74,16 +76,16 @@ fn a_chunk_cut_short_loses_its_last_batch_only() {
     let config = LogConfig::default();
     let mut storage = filled(&config);
     storage.corrupt_chunk(ID, Offset(6), |bytes| bytes.truncate(bytes.len() - 5));
-    let (mut log, report) = open(&mut storage, &config);
+    let (mut log, reports) = open(&mut storage, &config);
     let bytes_cut = batch_of(3).len() as u64 - 5;
     let reason = CutReason::CorruptBatch(BatchError::CutShort);
-    assert_eq!(report, Some(RecoveryReport { log: ID, end: Offset(12), bytes_cut, reason }));
+    assert_eq!(reports, [RecoveryReport { log: ID, end: Offset(12), bytes_cut, reason }]);
     assert_eq!(log.log_end_offset(), Offset(12));
 
     log.append_as_leader(&batch_of(1), LeaderEpoch(5), NOW).expect("goes on");
     settle(&mut log, &mut storage);
-    let (log, report) = open(&mut storage, &config);
-    assert_eq!(report, None, "the cut is in storage too");
+    let (log, reports) = open(&mut storage, &config);
+    assert_eq!(reports, [], "the cut is in storage too");
     assert_eq!(reads_whole(&log, &mut storage), Offset(13));
     assert_eq!(log.end_offset_for_epoch(LeaderEpoch(4)), Some((LeaderEpoch(4), Offset(12))));
 }
@@ -93,8 +95,8 @@ fn a_flipped_bit_cuts_from_its_batch_on() {
     let config = LogConfig::default();
     let mut storage = filled(&config);
     storage.corrupt_chunk(ID, Offset(0), |bytes| bytes[batch_of(2).len() + 70] ^= 1);
-    let (log, report) = open(&mut storage, &config);
-    let report = report.expect("something was wrong");
+    let (log, reports) = open(&mut storage, &config);
+    let [report] = reports.try_into().expect("one thing was wrong");
     assert_eq!((report.end, log.log_end_offset()), (Offset(2), Offset(2)));
     assert_eq!(report.bytes_cut, (2 * batch_of(2).len() + 3 * batch_of(3).len()) as u64);
     assert!(matches!(report.reason, CutReason::CorruptBatch(BatchError::Crc { .. })));
@@ -113,8 +115,9 @@ fn a_missing_chunk_cuts_at_the_gap() {
         storage.execute(IoOp::Append { log: ID, chunks, rows: Vec::new(), flush: false }),
         IoResult::Done
     );
-    let (log, report) = open(&mut storage, &config);
-    assert_eq!(report.map(|r| (r.end, r.reason)), Some((Offset(15), CutReason::Gap { found: Offset(40) })));
+    let (log, reports) = open(&mut storage, &config);
+    assert!(matches!(&reports[..], [one] if one.reason == CutReason::Gap { found: Offset(40) }));
+    assert_eq!(reports[0].end, Offset(15));
     assert_eq!(reads_whole(&log, &mut storage), Offset(15));
     assert!(storage.chunks(ID).iter().all(|chunk| chunk.base < Offset(15)));
 }
@@ -131,8 +134,8 @@ fn opening_asks_for_the_last_segment_only() {
     assert!(log.segments().len() > 5);
     let found = storage.recovered().logs.remove(&ID).expect("there");
     assert!(found.tail.len() < 10);
-    let (again, report) = open(&mut storage, &config);
-    assert_eq!(report, None);
+    let (again, reports) = open(&mut storage, &config);
+    assert_eq!(reports, []);
     let sums = |log: &PartitionLog| log.segments().iter().map(|s| (s.base, s.facts)).collect::<Vec<_>>();
     assert_eq!(sums(&again), sums(&log));
     assert_eq!(reads_whole(&again, &mut storage), Offset(100));
@@ -150,8 +153,8 @@ fn an_unreadable_row_is_reported_and_costs_no_record() {
     let mut found = storage.recovered().logs.remove(&ID).expect("there");
     let base = found.rows[1].base;
     found.rows[1].bytes = Bytes::from_static(b"rot");
-    let (log, _, report) = PartitionLog::recover(ID, config, found, NOW);
-    assert_eq!(report.map(|r| r.reason), Some(CutReason::UnreadableRow { base }));
+    let (log, _, reports) = PartitionLog::recover(ID, config, found, NOW);
+    assert!(matches!(&reports[..], [one] if one.reason == CutReason::UnreadableRow { base }));
     assert_eq!(reads_whole(&log, &mut storage), Offset(40));
 }
 
@@ -231,4 +234,88 @@ fn what_a_leader_may_not_accept_is_refused_whole() {
     assert_eq!(old, Err(AppendError::EpochWentBack { latest: LeaderEpoch(3), got: LeaderEpoch(2) }));
     let gap = log.append_as_follower(&batch_of(1), NOW);
     assert_eq!(gap, Err(AppendError::OffsetsNotContiguous { expected: Offset(1), got: Offset(0) }));
+}
+
+/// Segments of one chunk each, of two batches of two records, and nothing of them in memory.
+fn closed_segments() -> (LogConfig, MemoryStorage) {
+    let size = batch_of(2).len() as u64;
+    let config = LogConfig { segment_bytes: 2 * size, tail_bytes: 0, ..LogConfig::default() };
+    let mut storage = MemoryStorage::default();
+    let (mut log, _) = open(&mut storage, &config);
+    for _ in 0..5 {
+        for _ in 0..2 {
+            log.append_as_leader(&batch_of(2), LeaderEpoch(1), NOW).expect("appends");
+        }
+        settle(&mut log, &mut storage);
+    }
+    assert_eq!(storage.chunks(ID).iter().map(|chunk| chunk.base.0).collect::<Vec<_>>(), [0, 4, 8, 12, 16]);
+    (config, storage)
+}
+
+fn refused(at: i64, next: i64) -> Result<(i64, usize), Damaged> {
+    Err(Damaged { at: Offset(at), next: Some(Offset(next)) })
+}
+
+fn fetch(log: &PartitionLog, storage: &MemoryStorage, at: i64) -> Result<(i64, usize), Damaged> {
+    let chunks = storage.read(ID, Offset(at), 1000);
+    let bytes = log.supply(&chunks, Offset(at), log.log_end_offset(), 1000, true)?;
+    let (header, _) = batch::batches(&bytes).next().expect("at least one").expect("whole");
+    Ok((header.base_offset.0, bytes.len() / batch_of(2).len()))
+}
+
+#[test]
+fn what_a_closed_segment_lost_is_refused_and_not_passed_over() {
+    let (config, mut storage) = closed_segments();
+    let gone = |from: i64, to: i64| IoOp::Rewrite {
+        log: ID,
+        from: Offset(from),
+        to: Offset(to),
+        chunks: Vec::new(),
+        rows: Vec::new(),
+        gone: Vec::new(),
+    };
+    storage.execute(gone(4, 8));
+    let (log, reports) = open(&mut storage, &config);
+    assert_eq!(reports, [], "only the last segment is looked at");
+    assert_eq!(fetch(&log, &storage, 0), Ok((0, 2)), "up to the hole");
+    for at in 4..8 {
+        assert_eq!(fetch(&log, &storage, at), refused(at, 8));
+    }
+    assert!(matches!(fetch(&log, &storage, 8), Ok((8, _))), "what lies behind can be read");
+    storage.execute(gone(0, 16));
+    assert_eq!(fetch(&log, &storage, 0), refused(0, 16), "only the end is there");
+}
+
+#[test]
+fn a_batch_of_a_closed_segment_that_is_cut_foreign_or_elsewhere_is_refused() {
+    let size = batch_of(2).len();
+    type Change = fn(&mut Vec<u8>);
+    let first: [(&str, Change); 3] = [
+        ("no batch", |bytes| bytes[16] = 9),
+        ("moved up", |bytes| bytes[7] += 8),
+        ("moved down", |bytes| bytes[7] -= 1),
+    ];
+    for (what, change) in first {
+        let (config, mut storage) = closed_segments();
+        storage.corrupt_chunk(ID, Offset(4), change);
+        let (log, _) = open(&mut storage, &config);
+        assert_eq!(fetch(&log, &storage, 4), refused(4, 8), "{what}");
+        assert_eq!(fetch(&log, &storage, 6), refused(6, 8), "{what}");
+    }
+    let (config, mut storage) = closed_segments();
+    storage.corrupt_chunk(ID, Offset(4), |bytes| bytes.truncate(size + 30));
+    let (log, _) = open(&mut storage, &config);
+    assert_eq!(fetch(&log, &storage, 4), Ok((4, 1)));
+    assert_eq!(fetch(&log, &storage, 6), refused(6, 8));
+}
+
+#[test]
+fn a_chunk_cut_to_nothing_is_reported() {
+    let config = LogConfig::default();
+    let mut storage = filled(&config);
+    storage.corrupt_chunk(ID, Offset(6), Vec::clear);
+    let (log, reports) = open(&mut storage, &config);
+    let reason = CutReason::CorruptBatch(BatchError::CutShort);
+    assert_eq!(reports, [RecoveryReport { log: ID, end: Offset(6), bytes_cut: 0, reason }]);
+    assert_eq!(reads_whole(&log, &mut storage), Offset(6));
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | starting | no registration of this incarnation | the controller answers a registration with a broker epoch |
 //! | registered | heartbeats go out; the controller keeps us fenced until our replay has passed our registration | a heartbeat says unfenced |
-//! | running | unfenced: may lead and be in ISRs | shutdown asked for, or the controller no longer knows our epoch |
+//! | running | unfenced: may lead and be in ISRs | shutdown asked for, or the controller no longer knows our epoch, or we register anew |
 //! | stopping | heartbeats say that we want to stop; leadership moves away | a heartbeat says we may |
 //! | stopped | the host ends us | |
 
@@ -14,6 +14,7 @@ use crate::event::ClusterEvent;
 use crate::protocol::messages::broker_registration_request::{Feature, Listener};
 use crate::protocol::messages::{self, BrokerHeartbeatRequest, BrokerRegistrationRequest};
 use crate::protocol::{ErrorCode, Response, StrBytes};
+use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerEpoch, BrokerId, Offset, Uuid};
 
@@ -23,8 +24,11 @@ const RETRY: Duration = Duration::from_millis(50);
 /// The state, with what waits for an answer.
 #[derive(Debug)]
 pub struct Lifecycle {
+    rng: Rng,
     incarnation: Uuid,
     epoch: Option<BrokerEpoch>,
+    /// The epoch that this broker laid down itself.
+    left: Option<BrokerEpoch>,
     fenced: bool,
     want_shut_down: bool,
     stopped: bool,
@@ -33,11 +37,13 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// A broker that has just started; `incarnation` tells it from its earlier lives.
-    pub fn new(incarnation: Uuid, now: Instant) -> Self {
+    /// A broker that has just started.
+    pub fn new(mut rng: Rng, now: Instant) -> Self {
         Self {
-            incarnation,
+            incarnation: rng.uuid(),
+            rng,
             epoch: None,
+            left: None,
             fenced: true,
             want_shut_down: false,
             stopped: false,
@@ -54,6 +60,17 @@ impl Lifecycle {
     /// True once the controller has let this broker lead.
     pub fn is_running(&self) -> bool {
         self.epoch.is_some() && !self.fenced
+    }
+
+    /// Registers anew, as another incarnation: what this broker leads goes to others, and it leaves the ISRs that have
+    /// them, until it has caught up again.
+    pub fn register_anew(&mut self, now: Instant) {
+        let Some(epoch) = self.epoch.take() else { return };
+        self.left = Some(epoch);
+        self.incarnation = self.rng.uuid();
+        self.fenced = true;
+        self.in_flight = None;
+        self.next_at = now;
     }
 
     /// Asks for a controlled shutdown.
@@ -99,7 +116,7 @@ impl Lifecycle {
         let timeout = config.request_timeout().min(config.broker_session_timeout());
         self.in_flight = Some(match self.epoch {
             None => {
-                let body = registration(config, self.incarnation);
+                let body = registration(config, self.incarnation, self.left);
                 fx.request(controller, Lane::Control, body.into(), timeout)
             }
             Some(epoch) => {
@@ -136,6 +153,7 @@ impl Lifecycle {
         match result {
             Ok(Response::BrokerRegistration(response)) if response.error_code == 0 => {
                 self.epoch = Some(BrokerEpoch(response.broker_epoch));
+                self.left = None;
                 self.fenced = true;
                 fx.event(ClusterEvent::BrokerState { state: "registered" });
                 self.next_at = now;
@@ -167,7 +185,11 @@ impl Lifecycle {
     }
 }
 
-fn registration(config: &BrokerConfig, incarnation: Uuid) -> BrokerRegistrationRequest {
+fn registration(
+    config: &BrokerConfig,
+    incarnation: Uuid,
+    left: Option<BrokerEpoch>,
+) -> BrokerRegistrationRequest {
     let listener = Listener::default()
         .with_name(StrBytes::from_static_str("PLAINTEXT"))
         .with_host(StrBytes::from_string(config.host.clone()))
@@ -184,5 +206,5 @@ fn registration(config: &BrokerConfig, incarnation: Uuid) -> BrokerRegistrationR
         .with_listeners(vec![listener])
         .with_features(vec![feature])
         .with_rack(config.rack.clone().map(StrBytes::from_string))
-        .with_previous_broker_epoch(-1)
+        .with_previous_broker_epoch(left.map_or(-1, |epoch| epoch.0))
 }

@@ -163,7 +163,7 @@ impl Broker {
             connections: Connections::new(config.socket_request_max_bytes() as usize),
             control: ControlPlane::new(Controller::new(&config, Rng::new(rng.next_u64()))),
             groups: Groups::new(GroupCoordinator::new(&config, Rng::new(rng.next_u64()))),
-            lifecycle: Lifecycle::new(rng.uuid(), now),
+            lifecycle: Lifecycle::new(rng, now),
             config,
             fx,
             outputs: VecDeque::new(),
@@ -276,6 +276,9 @@ impl Broker {
                 self.known_controller = controller;
                 self.replicas.set_controller(now, controller, &mut self.fx);
                 self.lifecycle.controller_changed(now);
+            }
+            if self.replicas.take_steps_aside() {
+                self.lifecycle.register_anew(now);
             }
             let epoch = self.lifecycle.broker_epoch();
             self.lifecycle.tick(now, &self.config, controller, self.replayed, &mut self.fx);

@@ -138,7 +138,11 @@ impl Consumer {
                 self.lookup_at = Some(now);
                 return;
             }
-            Some(error) if error.is_retriable() || error == ErrorCode::UnknownTopicId => {
+            // The same bytes would come again: Kafka's consumer throws, too.
+            Some(error)
+                if error != ErrorCode::CorruptMessage
+                    && (error.is_retriable() || error == ErrorCode::UnknownTopicId) =>
+            {
                 self.net.refresh(now);
                 // A leader that is new does not know for a moment; a topic that was deleted will not come back.
                 return self.not_before(place, now + 2 * RETRY);

@@ -31,7 +31,10 @@ impl Controller {
         let id = BrokerId(request.broker_id.0);
         let listener = request.listeners.first();
         let known = self.image.broker(id);
-        let held = self.sessions.get(&id).is_some_and(|session| session.heard && session.ends_at > now);
+        // Who names the epoch of the session is not another that has taken the id.
+        let same = known.is_some_and(|broker| broker.epoch.0 == request.previous_broker_epoch);
+        let held =
+            !same && self.sessions.get(&id).is_some_and(|session| session.heard && session.ends_at > now);
         let error = if request.cluster_id.as_str() != self.config.cluster_id {
             Some(ErrorCode::InconsistentClusterId)
         } else if listener.is_none() {

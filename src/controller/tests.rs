@@ -38,11 +38,16 @@ impl Bench {
     }
 
     fn register(&mut self, id: i32, incarnation: u128) -> Decision {
+        self.register_after(id, incarnation, -1)
+    }
+
+    fn register_after(&mut self, id: i32, incarnation: u128, previous_epoch: i64) -> Decision {
         let listener = broker_registration_request::Listener::default().with_port(9092);
         let request = BrokerRegistrationRequest::default()
             .with_broker_id(messages::BrokerId(id))
             .with_cluster_id(StrBytes::from_static_str("c"))
             .with_incarnation_id(Uuid::from_u128(incarnation))
+            .with_previous_broker_epoch(previous_epoch)
             .with_listeners(vec![listener]);
         let decision = self.controller.register_broker(self.now, &request, Offset(self.end));
         self.commit(&decision);
@@ -172,6 +177,21 @@ fn the_same_incarnation_registered_again_keeps_its_epoch_and_what_it_leads() {
     assert_eq!((bench.committed.broker(BrokerId(1)).cloned(), bench.states("t")), before);
     let Some(Response::BrokerRegistration(response)) = decision.response else { panic!("no answer") };
     assert_eq!(Some(response.broker_epoch), before.0.map(|broker| broker.epoch.0));
+}
+
+#[test]
+fn a_broker_that_names_its_epoch_registers_anew_at_once_and_what_it_led_goes_to_others() {
+    let mut bench = Bench::new(3);
+    bench.create("t", 3, 3);
+    let epoch = bench.committed.broker(BrokerId(1)).unwrap().epoch.0;
+    let refused = bench.register_after(1, 9, epoch + 1);
+    assert!(refused.records.is_empty(), "somebody else's epoch");
+    bench.register_after(1, 9, epoch);
+    assert!(bench.committed.broker(BrokerId(1)).unwrap().epoch.0 > epoch);
+    for state in bench.states("t") {
+        assert!(!state.isr.contains(&BrokerId(1)), "{state:?}");
+        assert!(state.leader.is_some_and(|leader| leader != BrokerId(1)), "{state:?}");
+    }
 }
 
 #[test]

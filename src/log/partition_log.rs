@@ -19,9 +19,9 @@ use super::error::AppendError;
 use super::io_queue::{IoQueue, Outstanding};
 use super::producer_state::ProducerState;
 use super::segment::{Segment, SegmentFacts};
-use super::tail::{Tail, join};
+use super::tail::Tail;
 use super::truncation::Scan;
-use crate::log::io::{Chunk, IoError, IoOp, IoResult, SegmentRow};
+use crate::log::io::{IoError, IoOp, IoResult, SegmentRow};
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::{self, BatchHeader};
 use crate::time::Instant;
@@ -359,46 +359,6 @@ impl PartitionLog {
             Some(bytes) => ReadOutcome::Batches(bytes),
             None => ReadOutcome::NeedsIo(IoOp::Read { log: self.id, from, bytes_max }),
         }
-    }
-
-    /// Cuts what reads from storage gave to what `read` would have returned, with the same arguments (less, when the log's
-    /// end has left memory since). What was read before a truncation must not be given.
-    pub fn supply(
-        &self,
-        chunks: &[Chunk],
-        from: Offset,
-        up_to: Offset,
-        bytes_max: usize,
-        min_one: bool,
-    ) -> Bytes {
-        let up_to = up_to.min(self.log_end);
-        if let Some(bytes) = self.tail.read(from, up_to, bytes_max, min_one) {
-            return bytes;
-        }
-        let up_to = up_to.min(self.stored_end());
-        let mut pieces: Vec<Bytes> = Vec::new();
-        let mut size = 0;
-        // Chunks of two reads may overlap, when the log was compacted between them.
-        let mut at = from;
-        'chunks: for chunk in chunks {
-            let mut run = 0..0;
-            for (header, range) in batch::batches(&chunk.bytes).map_while(Result::ok) {
-                if header.next_offset() <= at {
-                    continue;
-                }
-                let fits = size + range.len() <= bytes_max || (size == 0 && min_one);
-                if !fits || header.next_offset() > up_to {
-                    pieces.push(chunk.bytes.slice(run));
-                    break 'chunks;
-                }
-                size += range.len();
-                at = header.next_offset();
-                run = if run.is_empty() { range } else { run.start..range.end };
-            }
-            pieces.push(chunk.bytes.slice(run));
-        }
-        pieces.retain(|piece| !piece.is_empty());
-        join(size, pieces.iter())
     }
 
     fn check_writable(&self) -> Result<(), AppendError> {

@@ -39,7 +39,7 @@ pub enum CutReason {
     },
 }
 
-/// What was wrong with a log on opening.
+/// One thing that was wrong with a log on opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveryReport {
     /// The log.
@@ -48,7 +48,7 @@ pub struct RecoveryReport {
     pub end: Offset,
     /// Bytes cut, from there to the end of what storage held.
     pub bytes_cut: u64,
-    /// What was wrong first.
+    /// What was wrong.
     pub reason: CutReason,
 }
 
@@ -67,13 +67,13 @@ impl std::fmt::Display for CutReason {
 
 impl PartitionLog {
     /// Opens a log on what storage holds of it; `RecoveredLog::default()` for a new one. Gives the operations to submit
-    /// (each needs its `io_done`), and a report if anything was wrong.
+    /// (each needs its `io_done`), and what was wrong.
     pub fn recover(
         id: LogId,
         config: LogConfig,
         recovered: RecoveredLog,
         now: Instant,
-    ) -> (PartitionLog, Vec<IoOp>, Option<RecoveryReport>) {
+    ) -> (PartitionLog, Vec<IoOp>, Vec<RecoveryReport>) {
         let first_chunk = recovered.tail.first().map(|chunk| chunk.base);
         let Rows { mut segments, epochs, log_start, unreadable } = Rows::read(&recovered, now);
         let row_written = !segments.is_empty();
@@ -110,15 +110,11 @@ impl PartitionLog {
         if cut.is_some() {
             log.queue_cut();
         }
-        let unreadable = unreadable.map(|base| (CutReason::UnreadableRow { base }, 0));
-        let report = cut.or(unreadable).map(|(reason, bytes_cut)| RecoveryReport {
-            log: id,
-            end: log.log_end,
-            bytes_cut,
-            reason,
-        });
+        let rows = unreadable.into_iter().map(|base| (CutReason::UnreadableRow { base }, 0));
+        let report = |(reason, bytes_cut)| RecoveryReport { log: id, end: log.log_end, bytes_cut, reason };
+        let reports = cut.into_iter().chain(rows).map(report).collect();
         let ops = log.take_io();
-        (log, ops, report)
+        (log, ops, reports)
     }
 
     /// Takes the last segment's batches in, up to the first that is wrong; says what was and how many bytes follow.
@@ -134,6 +130,10 @@ impl PartitionLog {
         let mut cut = None;
         'chunks: for chunk in chunks {
             let mut first = true;
+            if chunk.bytes.is_empty() {
+                cut = Some(CutReason::CorruptBatch(BatchError::CutShort));
+                break;
+            }
             for entry in batch::batches(&chunk.bytes) {
                 let batch = entry.map_err(CutReason::CorruptBatch).and_then(|(_, range)| {
                     // The chunk is a value read whole from storage, not a view of something larger.
@@ -201,7 +201,7 @@ struct Rows {
     segments: Vec<Segment>,
     epochs: EpochCache,
     log_start: Option<Offset>,
-    unreadable: Option<Offset>,
+    unreadable: Vec<Offset>,
 }
 
 impl Rows {
@@ -216,7 +216,7 @@ impl Rows {
                     found.segments.push(segment);
                 }
                 None => {
-                    found.unreadable = found.unreadable.or(Some(row.base));
+                    found.unreadable.push(row.base);
                     let mut segment = Segment::open(row.base, now, ProducerState::default().encode());
                     // It may hold any timestamp, so that look-ups by time do not pass it by; and it may be sparse.
                     segment.facts.max_timestamp = Some(i64::MAX);

@@ -33,7 +33,7 @@ use crate::mutation::{Mutation, mutated};
 use crate::protocol::{Request, Response};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
-use crate::types::{BrokerId, LeaderEpoch, LogId, Offset};
+use crate::types::{BrokerId, LeaderEpoch, LogId, METADATA_TOPIC, Offset, PartitionIndex, TopicName};
 
 pub use state::QuorumState;
 
@@ -134,12 +134,14 @@ impl Quorum {
             flush: true,
             ..LogConfig::default()
         };
-        let (log, ops, report) = PartitionLog::recover(LogId::METADATA, log_config, recovered, now);
-        if let Some(report) = report {
+        let (log, ops, reports) = PartitionLog::recover(LogId::METADATA, log_config, recovered, now);
+        for report in reports {
             fx.event(ClusterEvent::LogRecovered {
-                log: LogId::METADATA.to_string(),
-                end: log.log_end_offset(),
-                reason: format!("{report:?}"),
+                topic: TopicName::from(METADATA_TOPIC),
+                partition: PartitionIndex(0),
+                end: report.end,
+                bytes_cut: report.bytes_cut,
+                reason: report.reason.to_string(),
             });
         }
         for op in ops {
@@ -494,8 +496,9 @@ impl Quorum {
             Reading::Replay { from, truncations } => {
                 if truncations == self.log.truncations() && from == self.replay_at {
                     let hw = self.high_watermark;
-                    let bytes = self.log.supply(chunks, from, hw, REPLAY_BYTES, true);
-                    self.replayed_ahead = Some(bytes).filter(|bytes| !bytes.is_empty());
+                    // Where storage is damaged the replay stays: without a record the image would be another one.
+                    let bytes = self.log.supply(chunks, from, hw, REPLAY_BYTES, true).ok();
+                    self.replayed_ahead = bytes.filter(|bytes| !bytes.is_empty());
                 }
             }
             Reading::Fetch { token, from, truncations } => {

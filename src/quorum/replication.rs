@@ -274,8 +274,10 @@ impl Quorum {
         fx: &mut Effects,
     ) {
         let response = if fresh && self.is_leader() {
-            let bytes = self.log.supply(chunks, from, self.log.log_end_offset(), FETCH_BYTES as usize, true);
-            self.fetch_response(None, None, bytes)
+            match self.log.supply(chunks, from, self.log.log_end_offset(), FETCH_BYTES as usize, true) {
+                Ok(bytes) => self.fetch_response(None, None, bytes),
+                Err(_) => self.fetch_response(Some(ErrorCode::CorruptMessage), None, Bytes::new()),
+            }
         } else {
             self.not_leader_fetch()
         };

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::effects::{Effects, ReplyToken};
-use crate::log::ReadOutcome;
 use crate::log::io::{Chunk, IoId, IoOp, IoResult};
+use crate::log::{Damaged, ReadOutcome};
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::batches;
 use crate::protocol::messages::fetch_response::{
@@ -347,13 +347,25 @@ impl ReplicaManager {
         let Some(read) = reading.waiting.remove(&entry) else { return };
         let wanted = reading.fetch.entries.get(entry);
         let mut read_on = None;
+        let mut damaged = None;
         if let (Some(wanted), Some(data)) = (wanted, reading.data.get_mut(entry)) {
             let partition = wanted.log.ok().and_then(|log| self.partitions.get(&log));
-            let chunks = fill(data, partition, wanted, &read, result);
-            let next = data.records.as_ref().and_then(end_of);
-            read_on = wanted.log.ok().zip(next.map(|next| (wanted.offset, next))).zip(chunks);
+            match fill(data, partition, wanted, &read, result) {
+                Ok(chunks) => {
+                    let next = data.records.as_ref().and_then(end_of);
+                    read_on = wanted.log.ok().zip(next.map(|next| (wanted.offset, next))).zip(chunks);
+                }
+                Err(found) => damaged = wanted.log.ok().map(|log| (log, found)),
+            }
         }
-        if reading.waiting.is_empty()
+        if let Some((log, found)) = damaged {
+            let error = self.damage_found(log, found, fx);
+            let data = self.reading.get_mut(&number).and_then(|reading| reading.data.get_mut(entry));
+            if let Some(data) = data {
+                data.error_code = error.code();
+            }
+        }
+        if self.reading.get(&number).is_some_and(|reading| reading.waiting.is_empty())
             && let Some(ReadingFetch { fetch, data, .. }) = self.reading.remove(&number)
         {
             self.answer_fetch(fetch, data, fx);
@@ -477,25 +489,26 @@ fn fill(
     wanted: &FetchEntry,
     read: &StorageRead,
     result: IoResult,
-) -> Option<Vec<Chunk>> {
+) -> Result<Option<Vec<Chunk>>, Damaged> {
     let leads = partition.filter(|p| p.leading().is_some() && p.leader_epoch == read.leader_epoch);
     let Some(partition) = leads else {
         data.error_code = ErrorCode::NotLeaderOrFollower.code();
-        return None;
+        return Ok(None);
     };
     let chunks: Vec<Chunk> = match result {
         IoResult::Read(chunks) => chunks,
         IoResult::Done | IoResult::Failed(_) => {
             data.error_code = ErrorCode::KafkaStorageError.code();
-            return None;
+            return Ok(None);
         }
     };
     // The log was cut in between: let the reader come again.
     if partition.log.truncations() != read.truncations {
-        return None;
+        return Ok(None);
     }
-    data.records = Some(partition.log.supply(&chunks, wanted.offset, read.up_to, read.bytes_max, true));
-    Some(chunks)
+    let records = partition.log.supply(&chunks, wanted.offset, read.up_to, read.bytes_max, true)?;
+    data.records = Some(records);
+    Ok(Some(chunks))
 }
 
 /// A leader epoch of the wire; -1 is none.

@@ -97,14 +97,15 @@ impl ReplicaManager {
         std::mem::take(&mut self.local.done)
     }
 
-    pub(super) fn local_read_done(&mut self, id: LocalReadId, result: IoResult) {
+    pub(super) fn local_read_done(&mut self, id: LocalReadId, result: IoResult, fx: &mut Effects) {
         let Some(read) = self.local.waiting.remove(&id) else { return };
         let partition = self.partitions.get(&read.log).filter(|partition| partition.leading().is_some());
         let found = match (partition, result) {
             (None, _) => Err(ErrorCode::NotLeaderOrFollower),
             (Some(partition), IoResult::Read(chunks)) if partition.log.truncations() == read.truncations => {
                 let end = partition.log.log_end_offset();
-                Ok(partition.log.supply(&chunks, read.from, end, read.bytes_max, true))
+                let found = partition.log.supply(&chunks, read.from, end, read.bytes_max, true);
+                found.map_err(|damaged| self.damage_found(read.log, damaged, fx))
             }
             _ => Err(ErrorCode::KafkaStorageError),
         };

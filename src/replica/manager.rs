@@ -9,7 +9,7 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::effects::{Effects, PeerResult, RequestId};
 use crate::event::ClusterEvent;
 use crate::log::io::{IoId, IoOp, IoResult, Recovered};
-use crate::log::{CompactionRules, LogConfig, PartitionLog};
+use crate::log::{CompactionRules, LogConfig, PartitionLog, RecoveryReport};
 use crate::time::{Duration, Instant, Timers, earliest};
 use crate::types::{BrokerEpoch, BrokerId, LogId, Offset, TopicId, TopicName, TopicPartition};
 
@@ -103,7 +103,9 @@ pub struct ReplicaManager {
     /// Partitions changed in this turn.
     pub(super) touched: BTreeSet<LogId>,
     pub(super) progress: BTreeMap<LogId, Offset>,
-    role_changes: Vec<RoleChange>,
+    pub(super) role_changes: Vec<RoleChange>,
+    /// Set when others are to lead what this broker leads.
+    pub(super) steps_aside: bool,
     pub(super) chores: Timers<Chore>,
     /// High watermarks as last written, or of logs not claimed yet.
     pub(super) checkpointed: BTreeMap<LogId, Offset>,
@@ -143,6 +145,7 @@ impl ReplicaManager {
             touched: BTreeSet::new(),
             progress: BTreeMap::new(),
             role_changes: Vec::new(),
+            steps_aside: false,
             chores: Timers::default(),
             checkpointed: checkpoint.map(|bytes| checkpoint::decode(bytes)).unwrap_or_default(),
             checkpoint_due: false,
@@ -150,15 +153,11 @@ impl ReplicaManager {
         for (id, found) in recovered.logs {
             manager.next_incarnation += 1;
             let incarnation = manager.next_incarnation;
-            let (log, ops, report) = PartitionLog::recover(id, LogConfig::default(), found, now);
-            if let Some(report) = report {
-                let (log, end, reason) = (id.to_string(), report.end, report.reason.to_string());
-                fx.event(ClusterEvent::LogRecovered { log, end, reason });
-            }
+            let (log, ops, reports) = PartitionLog::recover(id, LogConfig::default(), found, now);
             for op in ops {
                 manager.ios.insert(fx.submit(op), IoFor::Log { log: id, incarnation });
             }
-            manager.unclaimed.insert(id, Unclaimed { log, incarnation });
+            manager.unclaimed.insert(id, Unclaimed { log, incarnation, reports });
         }
         manager.chores.set(Chore::CheckIsrs, now + manager.isr_check_interval());
         manager.chores.set(Chore::Retention, now + config.log_retention_check_interval());
@@ -277,7 +276,7 @@ impl ReplicaManager {
             Some(IoFor::Fetch { number, entry }) => self.fetch_read(number, entry, result, fx),
             Some(IoFor::ReadAhead(id)) => self.read_ahead_done(id, result, fx),
             Some(IoFor::Lookup(lookup)) => self.lookup_read(lookup, result, fx),
-            Some(IoFor::Local(id)) => self.local_read_done(id, result),
+            Some(IoFor::Local(id)) => self.local_read_done(id, result, fx),
             Some(IoFor::Checkpoint) => {
                 if let IoResult::Failed(_) = result {
                     self.checkpoint_soon(now);
@@ -334,7 +333,7 @@ impl ReplicaManager {
     fn apply_spec(&mut self, now: Instant, spec: &PartitionSpec, fx: &mut Effects) {
         let id = spec.log_id();
         if !self.partitions.contains_key(&id) {
-            let partition = self.open(now, spec);
+            let partition = self.open(now, spec, fx);
             self.partitions.insert(id, partition);
         }
         let Some(partition) = self.partitions.get_mut(&id) else { return };
@@ -349,6 +348,10 @@ impl ReplicaManager {
         let transition = partition.apply(now, self.node_id, spec);
         if transition.changed {
             fx.event(partition.role_event());
+        }
+        if let Some((from, to)) = transition.cut {
+            let (topic, partition) = (spec.tp.topic.clone(), spec.tp.partition);
+            fx.event(ClusterEvent::Truncated { topic, partition, from, to });
         }
         if is_internal(&spec.tp.topic) {
             let tp = || spec.tp.clone();
@@ -369,7 +372,7 @@ impl ReplicaManager {
     }
 
     /// Opens a replica's log: the one that storage held, or a new one.
-    fn open(&mut self, now: Instant, spec: &PartitionSpec) -> Partition {
+    fn open(&mut self, now: Instant, spec: &PartitionSpec, fx: &mut Effects) -> Partition {
         let id = spec.log_id();
         let found = self.unclaimed.remove(&id).unwrap_or_else(|| {
             self.next_incarnation += 1;
@@ -378,8 +381,13 @@ impl ReplicaManager {
             if self.undeleted.remove(&id) {
                 log.truncate_fully_and_start_at(Offset::ZERO);
             }
-            Unclaimed { log, incarnation: self.next_incarnation }
+            Unclaimed { log, incarnation: self.next_incarnation, reports: Vec::new() }
         });
+        for RecoveryReport { end, bytes_cut, reason, .. } in found.reports {
+            let (topic, partition) = (spec.tp.topic.clone(), spec.tp.partition);
+            let reason = reason.to_string();
+            fx.event(ClusterEvent::LogRecovered { topic, partition, end, bytes_cut, reason });
+        }
         let high_watermark = self.checkpointed.get(&id).copied().unwrap_or_default();
         Partition::new(spec, found.incarnation, found.log, high_watermark)
     }

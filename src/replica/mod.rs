@@ -11,6 +11,7 @@
 
 mod checkpoint;
 mod compaction;
+mod damage;
 mod directory;
 mod fetch;
 mod fetcher;

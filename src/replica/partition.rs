@@ -9,8 +9,9 @@
 use bytes::Bytes;
 
 use crate::config::TopicConfig;
+use crate::effects::Effects;
 use crate::event::ClusterEvent;
-use crate::log::{AppendError, AppendInfo, PartitionLog};
+use crate::log::{AppendError, AppendInfo, Damaged, PartitionLog};
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::ErrorCode;
 use crate::time::{Duration, Instant};
@@ -42,6 +43,8 @@ pub(super) struct RoleTransition {
     pub(super) elected: bool,
     /// True when role, leader or leader epoch are new.
     pub(super) changed: bool,
+    /// What this broker cut off its log, from the end it had before, to fetch it from the leader.
+    pub(super) cut: Option<(Offset, Offset)>,
 }
 
 /// A replica on this broker.
@@ -62,6 +65,10 @@ pub(super) struct Partition {
     pub(super) high_watermark: Offset,
     pub(super) role: Role,
     progress_told: Option<(Offset, Offset, Offset)>,
+    /// Readers come again and again to the same place.
+    damage_told: Option<Offset>,
+    /// Where storage has lost what was there, while this broker waits for another to lead.
+    damaged_at: Option<Offset>,
 }
 
 impl Partition {
@@ -87,7 +94,24 @@ impl Partition {
             high_watermark,
             role: Role::Offline,
             progress_told: None,
+            damage_told: None,
+            damaged_at: None,
         }
+    }
+
+    /// A reader came to where storage has lost what was there. True when another replica is to lead because of it.
+    pub(super) fn found_damaged(&mut self, damaged: Damaged, fx: &mut Effects) -> bool {
+        let Damaged { at, next } = damaged;
+        if self.damage_told.replace(at) != Some(at) {
+            let TopicPartition { topic, partition } = self.tp.clone();
+            fx.event(ClusterEvent::LogDamaged { topic, partition, from: at, to: next });
+        }
+        let steps_aside = self.leading().is_some() && self.isr.len() > 1;
+        if steps_aside {
+            self.damaged_at = Some(at);
+            self.role = Role::Offline;
+        }
+        steps_aside
     }
 
     /// Takes the role that the metadata log says. The caller has checked that `spec` is not older than what is known.
@@ -107,9 +131,12 @@ impl Partition {
         self.leader = spec.leader;
         self.leader_epoch = spec.leader_epoch;
         self.partition_epoch = spec.partition_epoch;
+        let mut cut = None;
         match spec.leader {
+            // Until another leads.
+            Some(leader) if leader == node_id && self.damaged_at.is_some() && !new_epoch => {}
             Some(leader) if leader == node_id => self.lead(now, node_id, new_epoch),
-            Some(_) => self.follow(),
+            Some(_) => cut = self.follow(),
             None => self.role = Role::Offline,
         }
         let leads = matches!(self.role, Role::Leader(_));
@@ -117,10 +144,13 @@ impl Partition {
             resigned: led.filter(|_| !leads || new_epoch),
             elected: leads && (led.is_none() || new_epoch),
             changed,
+            cut,
         }
     }
 
     fn lead(&mut self, now: Instant, node_id: BrokerId, new_epoch: bool) {
+        // Elected all the same: nobody else is in sync any more.
+        self.damaged_at = None;
         let followers = self.replicas.iter().copied().filter(|id| *id != node_id);
         let end = self.log.log_end_offset();
         match &mut self.role {
@@ -134,13 +164,18 @@ impl Partition {
         }
     }
 
-    fn follow(&mut self) {
+    fn follow(&mut self) -> Option<(Offset, Offset)> {
         if mutated(Mutation::TruncateToHighWatermark) {
             self.log.truncate_to(self.high_watermark);
         }
         if !matches!(self.role, Role::Follower { .. }) {
             self.role = Role::Follower { leader_high_watermark: self.high_watermark };
         }
+        let at = self.damaged_at.take()?;
+        let from = self.log.log_end_offset();
+        let to = self.log.truncate_to(at);
+        self.log_cut();
+        Some((from, to))
     }
 
     /// The role, in the page's words.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use crate::effects::Effects;
 use crate::log::io::{Chunk, IoOp, IoResult};
 use crate::log::{PartitionLog, ReadOutcome};
-use crate::protocol::batch::batches;
+use crate::protocol::batch::{BatchHeader, batches};
 use crate::types::{LogId, Offset};
 
 use super::manager::{IoFor, ReplicaManager};
@@ -71,7 +71,7 @@ impl ReadAhead {
             return Ahead::Ready(stream.chunks);
         }
         let here: usize = stream.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
-        let ahead = if here < bytes_max / 2 {
+        let ahead = if here < (bytes_max / 2).max(1) {
             // Too little for a response of its own.
             stream.waiter = Some(waiter);
             Ahead::Underway
@@ -159,9 +159,10 @@ impl ReplicaManager {
     }
 }
 
-/// The offset after a chunk's last record.
+/// The offset after a chunk's last record; beyond all others for a damaged one, which is to be met and not passed over.
 fn end_of(chunk: &Chunk) -> Offset {
-    batches(&chunk.bytes).map_while(Result::ok).last().map_or(chunk.base, |(header, _)| header.next_offset())
+    let next = |found: Result<(BatchHeader, _), _>| found.map_or(Offset(i64::MAX), |(h, _)| h.next_offset());
+    batches(&chunk.bytes).last().map_or(chunk.base, next)
 }
 
 /// The read that goes on at `from`, if what comes there is in storage only.

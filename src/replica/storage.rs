@@ -4,7 +4,7 @@
 use crate::effects::Effects;
 use crate::event::ClusterEvent;
 use crate::log::io::{IoError, IoOp, IoResult};
-use crate::log::{IoOutcome, PartitionLog};
+use crate::log::{IoOutcome, PartitionLog, RecoveryReport};
 use crate::time::{Duration, Instant};
 use crate::types::LogId;
 
@@ -21,6 +21,8 @@ const STORAGE_RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Unclaimed {
     pub(super) log: PartitionLog,
     pub(super) incarnation: u64,
+    /// What was wrong with it: told when its name is known.
+    pub(super) reports: Vec<RecoveryReport>,
 }
 
 impl ReplicaManager {

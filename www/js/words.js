@@ -32,7 +32,8 @@ export function inWords (event) {
     case 'segmentRolled': return { text: `started a new segment of ${place} at offset ${event.base}` }
     case 'segmentsDeleted': return { text: `deleted ${place} from ${event.from} to ${event.to}, by ${event.reason}: ${bytesInWords(event.bytes)} freed` }
     case 'logCompacted': return { text: `compacted ${place} up to ${event.to}: ${event.recordsRemoved.toLocaleString('en')} records went, ${bytesInWords(event.bytesBefore)} became ${bytesInWords(event.bytesAfter)}` }
-    case 'logRecovered': return { text: `recovered a log, cut at offset ${event.end}: ${event.reason}`, tone: 'bad' }
+    case 'logRecovered': return { text: `recovered ${place}: cut at offset ${event.end} (${bytesInWords(event.bytesCut)} gone), ${event.reason}`, tone: 'bad' }
+    case 'logDamaged': return { text: `cannot read ${place} from offset ${event.from}${event.to === null || event.to === undefined ? ' on' : ` to ${event.to - 1}`}: its storage is damaged`, tone: 'bad' }
     case 'groupState': return { text: `group ${event.group} is ${event.state}, generation ${event.generation}, ${event.members.length} members: ${event.reason}` }
     case 'storageFailed': return { text: `storage refused a write: ${event.reason}`, tone: 'bad' }
     case 'connectionRefused': return { text: `closed a connection: ${event.reason}`, tone: 'bad' }

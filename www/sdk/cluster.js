@@ -14,6 +14,10 @@ const HOST_PREFIX = 'broker-'
 const LOCK_WAIT_MS = 1500
 const READY_WAIT_MS = 30000
 const STOP_WAIT_MS = 30000
+/** Discrete events that wait for a listener, at most. */
+const EARLY_MAX = 1000
+/** Events of which only the latest counts: the model has it. */
+const FREQUENT = new Set(['partitionProgress', 'offsetsCommitted'])
 
 /** @param {import('./index.js').ClusterOptions} [options] */
 export async function createCluster (options = {}) {
@@ -39,6 +43,8 @@ export class Cluster {
   /** @type {Map<string, object>} Faults by `from>to`. */
   #links = new Map()
   #listeners = new Set()
+  /** Discrete events that nobody has listened to yet: what was found in opening is told to who comes first. @type {any[] | null} */
+  #early = []
   /** @type {Set<number>} Brokers that were ended without a word to anybody. */
   #silent = new Set()
   /** @type {Map<number, number>} Each worker's wasm memory, in bytes. */
@@ -190,6 +196,7 @@ export class Cluster {
   #emit (event) {
     const stamped = { at: performance.timeOrigin + performance.now(), ...event }
     this.model.apply(stamped)
+    if (this.#early && this.#early.length < EARLY_MAX && !FREQUENT.has(event.type)) this.#early.push(stamped)
     for (const listener of [...this.#listeners]) listener(stamped)
   }
 
@@ -268,6 +275,9 @@ export class Cluster {
   /** Calls `listener` with each event; returns a function that ends it. */
   on (name, listener) {
     if (name !== 'event') throw new TabmqOptionError('name', `there is no event '${name}', only 'event'`)
+    const early = this.#early ?? []
+    this.#early = null
+    for (const event of early) listener(event)
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }

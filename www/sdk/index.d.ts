@@ -44,6 +44,7 @@ export interface Cluster extends AsyncDisposable {
   stop (id: number): Promise<void>
   start (id: number): Promise<void>
   setLink (from: number, to: number, faults?: LinkFaults): void
+  /** The first listener also gets the discrete events from before it, 1000 at most: what opening the cluster found. */
   on (name: 'event', listener: (event: ClusterEvent) => void): () => void
   bootstrapServers (): string[]
   /** A port of raw Kafka bytes, `null` for close. */

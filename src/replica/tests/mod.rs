@@ -3,6 +3,7 @@
 mod changes;
 mod compressing;
 mod consuming;
+mod damage;
 mod harness;
 mod producing;
 mod replicating;

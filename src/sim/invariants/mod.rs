@@ -294,7 +294,7 @@ pub(super) fn read(log: &PartitionLog, storage: &MemoryStorage, from: Offset, to
             ReadOutcome::OutOfRange => break,
             ReadOutcome::NeedsIo(_) => {
                 let chunks = storage.read(log.id(), at, usize::MAX / 2);
-                log.supply(&chunks, at, to, usize::MAX / 2, true)
+                log.supply(&chunks, at, to, usize::MAX / 2, true).unwrap_or_default()
             }
         };
         let Some((last, _)) = batches(&bytes).map_while(Result::ok).last() else { break };
