@@ -1,7 +1,9 @@
-// A static server for dist/, and for the browser tests. `node scripts/serve.mjs`; PORT changes the port.
+// A static server for dist/, and for the browser tests. `node scripts/serve.mjs`; PORT changes the port. With `--dev`, www/
+// is laid over dist/: a change to the page needs no build, only a reload.
 // It sends no COOP/COEP and a strict CSP on purpose: what works here works on any static host.
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -23,19 +25,28 @@ const TYPES = {
   '.wasm': 'application/wasm',
 }
 
-const CSP = [
+/** @param {string[]} hashes of the inline scripts that may run */
+const csp = (hashes) => [
   "default-src 'self'",
-  "script-src 'self' 'wasm-unsafe-eval'",
+  ["script-src 'self' 'wasm-unsafe-eval'", ...hashes.map((hash) => `'sha256-${hash}'`)].join(' '),
   "worker-src 'self'",
   "img-src 'self' data: blob:",
   "object-src 'none'",
   "base-uri 'none'",
 ].join('; ')
 
+/** The one kind of inline script a page may have: an import map can't be a file of its own. @param {string} path */
+async function importMaps(path) {
+  if (extname(path) !== '.html') return []
+  const page = await readFile(path, 'utf8')
+  return [...page.matchAll(/<script type="importmap">([^]*?)<\/script>/g)]
+    .map(([, map]) => createHash('sha256').update(map).digest('base64'))
+}
+
 /**
  * Serves folders on 127.0.0.1.
- * @param {{ mounts: Record<string, string>, port?: number }} options mounts: URL prefix ('/', '/pages/') to folder, the
- *   longest prefix wins; port: 0 for a free one
+ * @param {{ mounts: Record<string, string | string[]>, port?: number }} options mounts: URL prefix ('/', '/pages/') to folder,
+ *   the longest prefix wins; of several folders the first that has the file; port: 0 for a free one
  * @returns {Promise<{ url: string, close: () => Promise<void> }>} url ends without a slash
  */
 export async function serve({ mounts, port = 0 }) {
@@ -53,10 +64,13 @@ export async function serve({ mounts, port = 0 }) {
     if (pathname.includes('\0')) return undefined
     const prefix = prefixes.find((p) => pathname.startsWith(p))
     if (prefix === undefined) return undefined
-    let path = join(mounts[prefix], pathname.slice(prefix.length))
-    if (pathname.endsWith('/')) path = join(path, 'index.html')
-    const info = await stat(path).catch(() => undefined)
-    return info?.isFile() ? { path, size: info.size } : undefined
+    for (const folder of [mounts[prefix]].flat()) {
+      let path = join(folder, pathname.slice(prefix.length))
+      if (pathname.endsWith('/')) path = join(path, 'index.html')
+      const info = await stat(path).catch(() => undefined)
+      if (info?.isFile()) return { path, size: info.size }
+    }
+    return undefined
   }
 
   const server = createServer(async (request, response) => {
@@ -72,7 +86,7 @@ export async function serve({ mounts, port = 0 }) {
     response.writeHead(200, {
       'content-type': TYPES[extname(file.path)] ?? 'application/octet-stream',
       'content-length': file.size,
-      'content-security-policy': CSP,
+      'content-security-policy': csp(await importMaps(file.path)),
       'x-content-type-options': 'nosniff',
       // The names carry no hash, so a rebuilt file must be asked for again.
       'cache-control': 'no-cache',
@@ -97,9 +111,10 @@ export async function serve({ mounts, port = 0 }) {
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const port = Number(process.env.PORT ?? 8080)
-  const dist = fileURLToPath(new URL('../dist/', import.meta.url))
+  const folder = (/** @type {string} */ name) => fileURLToPath(new URL(`../${name}/`, import.meta.url))
+  const site = process.argv.includes('--dev') ? [folder('www'), folder('dist')] : folder('dist')
   try {
-    const { url } = await serve({ mounts: { '/': dist }, port })
+    const { url } = await serve({ mounts: { '/': site }, port })
     console.log(`tabmq is at ${url} (Ctrl-C stops it)`)
   } catch (error) {
     const busy = /** @type {NodeJS.ErrnoException} */ (error).code === 'EADDRINUSE'

@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { fromRoot, openChromium, resultFile, startSite, until } from './harness.mjs'
-
-/** @param {import('playwright-core').Page} page */
-const ready = (page) => page.waitForFunction(() => document.body.dataset.ready || document.body.dataset.failed)
+import { openChromium, resultFile, startSite, until } from './harness.mjs'
+import { goTo, openPage, ready } from './playground.mjs'
 
 /** @param {import('playwright-core').Page} page */
 const consumed = async (page) => {
@@ -19,36 +17,44 @@ const replicasInSync = (page, partition) => page.locator(`tr[data-partition="${p
 test('flights are produced and consumed on while the leader of partition 0 is killed, and it comes back in sync', { timeout: 240_000 }, async (t) => {
   const site = await startSite(t)
   const browser = await openChromium(t)
-  const page = await browser.open(site.url)
-  await ready(page)
+  const page = await openPage(browser, site, { view: 'topics' })
   await page.fill('[name=topic]', 'orders')
   await page.click('text=Create topic')
   await page.waitForSelector('[data-note=topic].good')
+  await goTo(page, 'produce')
   await page.fill('[data-form=produce] [name=key]', 'ann')
   await page.click('[data-form=produce] button')
   await page.waitForSelector('[data-note=produce].good')
   assert.match(await page.textContent('[data-note=produce]'), /Acked: orders, partition \d, offset 0\./)
 
   await page.click('text=Load 20,000 flights')
-  await until('some flights are acked', () => page.$eval('progress[aria-label="Records acked"]', (/** @type {HTMLProgressElement} */ bar) => bar.value > 2000))
-  const leader = await page.textContent('tr[data-partition="0"] td:nth-child(2)')
-  await page.click(`[data-broker="${leader}"] button.danger`)
+  await until('some flights are acked', () => page.$eval('.job progress', (/** @type {HTMLProgressElement} */ bar) => bar.value > 2000))
+  const leader = await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.topics.get('flights')[0].leader)
+  await goTo(page, 'cluster')
+  await page.click(`[data-broker="${leader}"] [data-do=kill]`)
   await page.waitForSelector(`[data-broker="${leader}"].crashed`)
+  await goTo(page, 'groups')
   await page.click('[data-consumer=A] button')
   await page.click('[data-consumer=B] button')
+  // What was begun goes on while another view is shown, and is there again.
+  await goTo(page, 'produce')
   await page.waitForSelector('[data-note=file].good', { timeout: 90_000 })
   assert.match(await page.textContent('[data-note=file]'), /Done: 20,000 records acked/)
-  assert.match(await page.textContent('#timeline-list'), /elected broker \d leader of flights-0/)
+  await goTo(page, 'groups')
   await until('both consumers have partitions', async () =>
     (await page.locator('[data-assignment]').allTextContents()).every((text) => /\d/.test(text)))
   await until('all flights are read', async () => await consumed(page) >= 20_000, { timeoutMs: 60_000 })
-  await page.screenshot({ path: await resultFile('page-light.png'), fullPage: true })
 
-  await page.click(`[data-broker="${leader}"] button:has-text("Start")`)
+  await goTo(page, 'watch')
+  assert.match(await page.textContent('.timeline'), /elected broker \d leader of flights-0/)
+  await goTo(page, 'cluster')
+  await page.screenshot({ path: await resultFile('page-light.png'), fullPage: true })
+  await page.click(`[data-broker="${leader}"] [data-do=start]`)
+  await goTo(page, 'topics')
+  await page.selectOption('[name=selected-topic]', 'flights')
   await until('partition 0 has three replicas in sync', async () => await replicasInSync(page, 0) === 3, { timeoutMs: 60_000 })
 
-  const second = await browser.open(site.url)
-  await ready(second)
+  const second = await openPage(browser, site)
   assert.match(await second.textContent('[role=alert]'), /open in another tab/)
   await second.close()
 
@@ -63,8 +69,7 @@ test('flights are produced and consumed on while the leader of partition 0 is ki
 test('a broker that is stopped hands over, and what is refused is said in words', { timeout: 120_000 }, async (t) => {
   const site = await startSite(t)
   const browser = await openChromium(t)
-  const page = await browser.open(site.url)
-  await ready(page)
+  const page = await openPage(browser, site, { view: 'topics' })
   const create = async (name, partitions, replicas) => {
     await page.fill('[name=topic]', name)
     await page.fill('[name=partitions]', String(partitions))
@@ -82,16 +87,17 @@ test('a broker that is stopped hands over, and what is refused is said in words'
     await create(name, partitions, replicas)
     await until(`${words}`, async () => words.test(await page.textContent('[data-note=topic]')))
   }
-  await page.click('[data-broker="2"] button:has-text("Stop")')
+  await goTo(page, 'cluster')
+  await page.click('[data-broker="2"] [data-do=stop]')
   await page.waitForSelector('[data-broker="2"].stopped')
+  await goTo(page, 'topics')
   await until('others lead', async () => !(await page.locator('tbody td:nth-child(2)').allTextContents()).includes('2'))
 })
 
 test('files are read with a key column of choice, and a broken one is named with its line', { timeout: 120_000 }, async (t) => {
   const site = await startSite(t)
   const browser = await openChromium(t)
-  const page = await browser.open(site.url)
-  await ready(page)
+  const page = await openPage(browser, site, { view: 'produce' })
   const choose = (name, text) => page.setInputFiles('input[type=file]', { name, mimeType: 'text/plain', buffer: Buffer.from(text) })
   for (const [name, text, words] of /** @type {[string, string, RegExp][]} */ ([
     ['broken.ndjson', '{"a":1}\n{"a":', /broken\.ndjson, line 2/],
@@ -104,8 +110,9 @@ test('files are read with a key column of choice, and a broken one is named with
   }
   await choose('people.csv', 'name,town\nann,Bonn\nbob,Köln\n')
   await page.selectOption('[name=file-key]', 'town')
-  await page.click('text=Produce >> nth=-1')
+  await page.click('[data-do=produce-file]')
   await page.waitForSelector('[data-note=file].good')
+  await goTo(page, 'groups')
   await page.click('[data-consumer=A] button')
   await until('two records are read', async () => await consumed(page) === 2)
   assert.match(await page.textContent('[data-consumer=A] .records'), /Köln {2}{"name":"bob","town":"Köln"}/)
@@ -114,17 +121,18 @@ test('files are read with a key column of choice, and a broken one is named with
 test('a topic is saved as a .zip and comes back when that is dropped on the page; a broken one is refused', { timeout: 180_000 }, async (t) => {
   const site = await startSite(t)
   const browser = await openChromium(t)
-  const page = await browser.open(site.url)
-  await ready(page)
+  const page = await openPage(browser, site, { view: 'produce' })
   await page.setInputFiles('input[type=file]', { name: 'people.csv', mimeType: 'text/plain', buffer: Buffer.from('name,town\nann,Bonn\nbob,Köln\n') })
-  await page.click('button:text-is("Produce")')
+  await page.click('[data-do=produce-file]')
   await page.waitForSelector('[data-note=file].good')
+  await goTo(page, 'topics')
   const saving = page.waitForEvent('download')
-  await page.click('#topics button:has-text("Export")')
+  await page.click('[data-do=export]')
   const download = await saving
   assert.equal(download.suggestedFilename(), 'people.zip')
   const zip = await readFile(await download.path())
   await until('the page says what it saved', async () => /Exported people: people\.zip, [\d.]+ kB\./.test(await page.textContent('[data-note=table]')))
+  await goTo(page, 'produce')
 
   /** @param {string} name @param {Buffer} bytes */
   const drop = async (name, bytes) => {
@@ -143,17 +151,18 @@ test('a topic is saved as a .zip and comes back when that is dropped on the page
   broken[zip.indexOf('Bonn')] ^= 1
   await drop('people.zip', broken)
   await page.fill('[name=import-topic]', 'broken')
-  await page.click('button:has-text("Import")')
+  await page.click('[data-do=import]')
   await until('a changed record is refused', async () => /Not imported\. people-\d\/0{20}\.log, byte 0: the checksum is/.test(await note()))
 
   await drop('people.zip', zip)
   await until('the files are counted', async () => /people\.zip: 24 files of a topic\./.test(await note()))
-  await page.click('button:has-text("Import")')
+  await page.click('[data-do=import]')
   await until('a name that is taken is refused', async () => /Not imported\. TOPIC_ALREADY_EXISTS/.test(await note()))
   await page.fill('[name=import-topic]', 'again')
-  await page.click('button:has-text("Import")')
+  await page.click('[data-do=import]')
   await page.waitForSelector('[data-note=file].good')
   assert.match(await note(), /Imported again: 2 records in 6 partitions; their offsets are the same\./)
+  await goTo(page, 'topics')
   assert.equal(await page.locator('select[name=selected-topic]').inputValue(), 'again')
   assert.deepEqual(await page.locator('select[name=selected-topic] option').allTextContents().then((all) => all.filter((name) => !name.startsWith('__'))), ['again', 'people'])
 })
@@ -165,7 +174,7 @@ test('the page shows what is stored of how much, says when storage refuses and w
   const devtools = await browser.context.newCDPSession(page)
   // Before anything is stored: Chromium asks for the quota again only when what it last heard is used up.
   await devtools.send('Storage.overrideQuotaForOrigin', { origin: site.url, quotaSize: 12_000_000 })
-  await page.goto(site.url)
+  await page.goto(`${site.url}/?demo=off&lang=en`)
   await ready(page)
   const space = () => page.getAttribute('.storage', 'data-space')
   await until('what is stored is shown', async () => /^\d.* stored of \d+ GB the browser allows\.$/.test(await page.textContent('[data-usage]')))
@@ -180,12 +189,15 @@ test('the page shows what is stored of how much, says when storage refuses and w
   })
   await until('the page says that storage refuses', async () => await space() === 'refused', { timeoutMs: 60_000 })
   assert.match(await page.textContent('[data-usage]'), /producers wait until space is freed/)
-  await page.locator('#brokers').screenshot({ path: await resultFile('page-storage.png') })
+  await page.screenshot({ path: await resultFile('page-storage.png') })
   await devtools.send('Storage.overrideQuotaForOrigin', { origin: site.url })
   await page.evaluate(() => /** @type {any} */ (globalThis).sent)
   await until('the page says that storage takes more', async () => await space() === 'enough')
   await until('each broker says what it stores', async () =>
-    (await page.locator('.broker dd.brief').allTextContents()).every((text) => /^[\d.]+ MB, with [\d.]+ MB of memory$/.test(text)))
+    (await page.locator('.broker [data-fact=stores]').allTextContents()).every((text) => /^[\d.]+ MB/.test(text)))
+  await page.click('[data-broker="1"] [data-do=more]')
+  assert.match(await page.textContent('[data-stores]'), /^[\d.]+ MB, with [\d.]+ MB of memory$/)
+  await page.keyboard.press('Escape')
 
   // A headless browser agrees only when told to.
   await page.click('.storage button')
@@ -204,37 +216,17 @@ test('the page warns before the storage is full', { timeout: 60_000 }, async (t)
   for (const [used, space, words] of /** @type {[number, string, RegExp][]} */ ([[79, 'enough', /allows\.$/], [80, 'low', /getting low/], [95, 'full', /almost full/]])) {
     // Chromium says that 10 GB are free, always; other browsers say what there is.
     await page.addInitScript((used) => { navigator.storage.estimate = async () => ({ usage: used * 1e6, quota: 100e6 }) }, used)
-    await page.goto(site.url)
+    await page.goto(`${site.url}/?demo=off&lang=en&used=${used}`)
     await ready(page)
     await until(`${used} % used`, async () => await page.getAttribute('.storage', 'data-space') === space)
     assert.match(await page.textContent('[data-usage]'), words)
   }
 })
 
-test('no accessibility violation, light, dark and narrow', { timeout: 120_000 }, async (t) => {
-  const site = await startSite(t)
-  const browser = await openChromium(t)
-  const page = await browser.open(site.url)
-  await ready(page)
-  await page.click('text=Create topic')
-  await page.waitForSelector('[data-note=topic].good')
-  await page.evaluate(await readFile(fromRoot('node_modules/axe-core/axe.min.js'), 'utf8'))
-  for (const [colorScheme, width] of /** @type {['light'|'dark', number][]} */ ([['light', 1280], ['dark', 1280], ['light', 360]])) {
-    await page.emulateMedia({ colorScheme })
-    await page.setViewportSize({ width, height: 900 })
-    const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run())
-    assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`), [], `${colorScheme} ${width}`)
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth)
-    assert.equal(wide, false, `the page scrolls sideways at ${width}`)
-    await page.screenshot({ path: await resultFile(`page-${colorScheme}-${width}.png`), fullPage: true })
-  }
-})
-
 test('what retention and compaction did is on the timeline', { timeout: 120_000 }, async (t) => {
   const site = await startSite(t)
   const browser = await openChromium(t)
-  const page = await browser.open(site.url)
-  await ready(page)
+  const page = await openPage(browser, site, { view: 'watch' })
   await page.evaluate(async () => {
     const { admin, kafka } = /** @type {any} */ (globalThis).tabmq
     const policies = { old: { 'retention.bytes': '3000' }, latest: { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0.1' } }
@@ -247,7 +239,7 @@ test('what retention and compaction did is on the timeline', { timeout: 120_000 
       }
     }
   })
-  const timeline = () => page.textContent('#timeline-list')
+  const timeline = () => page.textContent('.timeline')
   await until('both are told', async () => {
     const text = await timeline()
     return /deleted old-0 from 0 to \d+, by retention\.bytes/.test(text) && /compacted latest-0 up to \d+: \d+ records went/.test(text)

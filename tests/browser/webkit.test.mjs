@@ -10,27 +10,39 @@ test('the page works in WebKit: produce, consume, kill a leader, reload', { time
   if (!webkit) return
   const text = (selector) => webkit.execute('return document.querySelector(arguments[0])?.textContent ?? ""', [selector])
   const ready = () => until('the page is ready', () => webkit.execute('return document.body.dataset.ready ?? document.body.dataset.failed'), { timeoutMs: 60_000 })
-  await webkit.navigate(site.url)
+  const goTo = async (view) => {
+    await webkit.click(`nav a[href="#/${view}"]`)
+    await until(`the view ${view} is there`, () => webkit.execute('return document.querySelector(arguments[0]) !== null', [`tabmq-${view} h1`]))
+  }
+  await webkit.navigate(`${site.url}/?demo=off&lang=en#/topics`)
   assert.equal(await ready(), 'true', await text('[role=alert]'))
-  await webkit.click('#topic-form button')
+  await webkit.click('tabmq-topics form button')
   await until('the topic is there', async () => /Created orders/.test(await text('[data-note=topic]')))
+  await goTo('produce')
   await webkit.click('[data-form=produce] button')
   await until('the record is acked', async () => /Acked: orders/.test(await text('[data-note=produce]')))
+  await goTo('groups')
   await webkit.click('[data-consumer=A] button')
   await until('the record is read', async () => await text('[data-consumer=A] [data-count]') === '1', { timeoutMs: 60_000 })
 
+  await goTo('topics')
   const leader = await text('tr[data-partition="0"] td:nth-child(2)')
-  await webkit.click(`[data-broker="${leader}"] button.danger`)
+  await goTo('cluster')
+  await webkit.click(`[data-broker="${leader}"] [data-do=kill]`)
+  await goTo('topics')
   await until('another broker leads partition 0', async () => {
     const now = await text('tr[data-partition="0"] td:nth-child(2)')
     return now !== leader && /^\d$/.test(now)
   }, { timeoutMs: 60_000 })
   for (let n = 2; n <= 7; n++) {
+    await goTo('produce')
     await webkit.click('[data-form=produce] button')
+    await goTo('groups')
     await until(`record ${n} is read`, async () => await text('[data-consumer=A] [data-count]') === String(n), { timeoutMs: 60_000 })
   }
   await webkit.screenshot(await resultFile('webkit.png'))
 
+  await goTo('topics')
   await webkit.reload()
   assert.equal(await ready(), 'true', await text('[role=alert]'))
   const total = () => webkit.execute('return [...document.querySelectorAll("[data-high-watermark]")].reduce((sum, cell) => sum + Number(cell.textContent), 0)')

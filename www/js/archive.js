@@ -1,6 +1,6 @@
 // A topic's files as one .zip, and back. Stored, not compressed: batches of any size are compressed already, or are not
 // because their producer did not want it.
-import { unzipSync, zipSync } from '../vendor/fflate.js'
+import { unzipSync, zipSync } from 'fflate'
 
 /** What a .zip may unpack to: all of it is held in memory. */
 const UNPACKED_BYTES_MAX = 1 << 30

@@ -1,50 +1,43 @@
-// Opens the cluster and puts the views on the page.
-import { createCluster } from '../sdk/index.js'
-import { Store } from './store.js'
-import { explain } from './words.js'
-import { brokersView } from './views/brokers.js'
-import { storageView } from './views/storage.js'
-import { topicFormView, topicTableView } from './views/topics.js'
-import { produceView } from './views/produce.js'
-import { consumeView } from './views/consume.js'
-import { timelineView } from './views/timeline.js'
+// Opens the cluster and hands it to the page.
+import { app, option } from './app.js'
+import { explain, t } from './i18n/index.js'
+import { Demo } from './demo.js'
+import { applySettings } from './shell/settings.js'
+import { openLive } from './source/live.js'
+import { Store } from './state/store.js'
+import './shell/shell.js'
 
 const BROKERS = 3
-const status = document.getElementById('status')
-const at = (id) => document.getElementById(id)
 
-const options = new URLSearchParams(location.search)
+applySettings()
+const shell = /** @type {any} */ (document.querySelector('tabmq-shell'))
 const started = performance.now()
-status.textContent = 'Starting three brokers…'
 
 try {
-  const cluster = await createCluster({
-    name: options.get('name') ?? 'playground',
+  app.source = await openLive({
+    name: option('name') ?? 'playground',
     brokers: BROKERS,
     profile: 'lab',
     config: { 'default.replication.factor': 3, 'min.insync.replicas': 2, 'num.partitions': 6 }
   })
-  status.textContent = `Ready in ${Math.round(performance.now() - started)} ms`
-  const store = new Store(cluster)
-  cluster.on('event', (event) => store.add(event))
-  const kafka = cluster.kafka({ clientId: 'page' })
-  const admin = kafka.admin()
-  await admin.connect()
-  store.show(brokersView(at('broker-cards')))
-  store.show(storageView(at('storage-view'), cluster))
-  store.show(topicFormView(at('topic-form'), admin))
-  store.show(topicTableView(at('topic-table'), admin, cluster))
-  store.show(produceView(at('produce-view'), kafka, admin, cluster))
-  store.show(consumeView(at('consume-view'), kafka))
-  store.show(timelineView(at('timeline-view')))
-  globalThis.tabmq = { cluster, kafka, admin, store }
+  app.store = new Store(app.source)
+  app.kafka = app.source.kafka({ clientId: 'page' })
+  app.admin = app.kafka.admin()
+  app.demo = new Demo()
+  // For the browser's console, and for tests.
+  Object.assign(globalThis, { tabmq: { ...app, cluster: app.source.cluster } })
+  await shell.opened(performance.now() - started)
   document.body.dataset.ready = 'true'
+  if (option('demo') !== 'off') await app.demo.begin()
 } catch (error) {
-  status.textContent = 'Not started'
-  const note = document.createElement('p')
-  note.className = 'note bad'
-  note.setAttribute('role', 'alert')
-  note.textContent = explain(error)
-  document.querySelector('main').before(note)
+  console.warn(error)
+  shell.failure = { title: t('failure.title'), text: explain(error), hint: hint(error) }
   document.body.dataset.failed = error.name ?? 'Error'
+}
+
+/** What a person can do about it. @param {any} error */
+function hint (error) {
+  if (error.name === 'TabmqClusterInUseError') return t('failure.inUse')
+  if (/refuses storage/.test(error.message)) return t('failure.storage')
+  return t('failure.other')
 }

@@ -1,6 +1,8 @@
 // What the browser keeps for this page, how much it would, and whether it promises not to clear it.
-import { html, render } from '../../vendor/lit-html/lit-html.js'
-import { bytesInWords, explain } from '../words.js'
+import { html } from 'lit'
+import { View } from '../kit/view.js'
+import { app } from '../app.js'
+import { explain, t } from '../i18n/index.js'
 
 /** Brokers tell of what they store all the time; the browser is asked this often at most. */
 const ASK_EVERY_MS = 2000
@@ -8,53 +10,59 @@ const ASK_EVERY_MS = 2000
 const LOW = 0.8
 const ALMOST_FULL = 0.95
 
-const IN_WORDS = {
-  enough: '.',
-  low: ': space is getting low.',
-  full: ': almost full. Delete a topic to free space.',
-  refused: '. It refuses to store more: producers wait until space is freed.',
-}
+class Storage extends View {
+  static slices = ['progress', 'brokers']
+  static everyMs = 500
+  static properties = { found: { state: true }, note: { state: true } }
+  #askedAt = -Infinity
+  #refused = false
 
-/** @param {HTMLElement} root @param {any} cluster */
-export function storageView (root, cluster) {
-  let found = null
-  let note = null
-  let askedAt = -Infinity
-  let refused = false
-
-  const ask = async (store) => {
-    askedAt = performance.now()
-    found = await cluster.storage().catch((error) => { note = { text: explain(error), tone: 'bad' }; return found })
-    store.changed()
+  constructor () {
+    super()
+    /** @type {{ usage: number, quota: number, persisted: boolean } | null} */ this.found = null
+    /** @type {{ key: string, tone: string, params?: any } | null} */ this.note = null
   }
 
-  const persist = async (store) => {
-    try {
-      note = await cluster.persist()
-        ? { text: 'Agreed: the browser will not clear this data by itself.', tone: 'good' }
-        : { text: 'The browser did not agree. It may clear this data when the disk is full.', tone: 'bad' }
-    } catch (error) {
-      note = { text: explain(error), tone: 'bad' }
-    }
-    await ask(store)
+  willUpdate () {
+    const refusing = app.store.refusing.size > 0
+    if (performance.now() - this.#askedAt > ASK_EVERY_MS || refusing !== this.#refused) this.#ask()
+    this.#refused = refusing
   }
 
-  return (store) => {
-    const refusing = store.refusing.size > 0
-    if (performance.now() - askedAt > ASK_EVERY_MS || refusing !== refused) ask(store)
-    refused = refusing
-    if (!found) return
-    const { usage, quota, persisted } = found
+  render () {
+    if (!this.found) return html`<p class="note" role="status">${this.#said()}</p>`
+    const { usage, quota, persisted } = this.found
     const share = quota > 0 ? usage / quota : 1
-    const space = refusing ? 'refused' : share >= ALMOST_FULL ? 'full' : share >= LOW ? 'low' : 'enough'
-    render(html`
-      <div class="row storage" data-space=${space}>
-        <span data-usage>${bytesInWords(usage)} stored of ${bytesInWords(quota)} the browser allows${IN_WORDS[space]}</span>
-        <meter aria-label="Storage used" min="0" max="1" low=${LOW} high=${ALMOST_FULL} optimum="0" value=${Math.min(share, 1)}></meter>
-        ${persisted
-          ? html`<span data-persisted>Kept until you clear it.</span>`
-          : html`<button @click=${() => persist(store)}>Keep it for good</button>`}
-        <span class="note ${note?.tone ?? ''}" role="status" data-note="storage">${note?.text ?? ''}</span>
-      </div>`, root)
+    const space = this.#refused ? 'refused' : share >= ALMOST_FULL ? 'full' : share >= LOW ? 'low' : 'enough'
+    return html`<div class="storage" data-space=${space}>
+      <p data-usage>${t(`storage.${space}`, { usage: { bytes: usage }, quota: { bytes: quota } })}</p>
+      <meter aria-label=${t('storage.used')} min="0" max="1" low=${LOW} high=${ALMOST_FULL} optimum="0" value=${Math.min(share, 1)}></meter>
+      <div class="row">${persisted ? html`<span data-persisted>${t('storage.persisted')}</span>`
+        : html`<button type="button" @click=${() => this.#persist()}>${t('storage.persist')}</button>`}
+        <span class="note ${this.note?.tone ?? ''}" role="status" data-note="storage">${this.#said()}</span></div>
+    </div>`
+  }
+
+  #said () {
+    return this.note ? t(this.note.key, this.note.params) : ''
+  }
+
+  async #ask () {
+    this.#askedAt = performance.now()
+    try {
+      this.found = await app.source.storage()
+    } catch (error) {
+      this.note = { key: 'storage.failed', tone: 'bad', params: { reason: explain(error) } }
+    }
+  }
+
+  async #persist () {
+    try {
+      this.note = await app.source.persist() ? { key: 'storage.agreed', tone: 'good' } : { key: 'storage.declined', tone: 'bad' }
+    } catch (error) {
+      this.note = { key: 'storage.failed', tone: 'bad', params: { reason: explain(error) } }
+    }
+    await this.#ask()
   }
 }
+customElements.define('tabmq-storage', Storage)

@@ -1,26 +1,54 @@
-// What happened, newest first, in plain words.
-import { html, render } from '../../vendor/lit-html/lit-html.js'
-import { repeat } from '../../vendor/lit-html/directives/repeat.js'
-import { inWords } from '../words.js'
+// What happened, newest first, in plain words; each event linked to what it concerns.
+import { html } from 'lit'
+import { repeat } from 'lit/directives/repeat.js'
+import { View } from '../kit/view.js'
+import { app } from '../app.js'
+import { rich, t, time } from '../i18n/index.js'
+import { concerns, hrefOf, inWords } from '../state/timeline.js'
 
-/** @param {HTMLElement} root */
-export function timelineView (root) {
-  let paused = null
+class Timeline extends View {
+  static slices = ['timeline', 'page']
+  static properties = { shown: { attribute: false }, filter: { attribute: false } }
 
-  const time = (at) => new Date(at).toLocaleTimeString('en', { hourCycle: 'h23', hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
-
-  return (store) => {
-    const events = paused ?? store.timeline
-    const lines = []
-    for (let i = events.length - 1; i >= 0 && lines.length < 200; i--) {
-      const words = inWords(events[i])
-      if (words) lines.push({ event: events[i], words })
-    }
-    render(html`
-      <div class="row"><button @click=${() => { paused = paused ? null : [...store.timeline]; store.changed() }}
-        aria-pressed=${paused ? 'true' : 'false'}>${paused ? 'Go on' : 'Pause'}</button></div>
-      <ol id="timeline-list" tabindex="0" aria-label="Cluster events, newest first">${repeat(lines, ({ event }) => event, ({ event, words }) => html`
-        <li><time>${time(event.at)}</time><span class="who">broker ${event.broker}</span><span class="what ${words.tone ?? ''}">${words.text}</span></li>`)}
-      </ol>`, root)
+  constructor () {
+    super()
+    /** How many, at most. */
+    this.shown = 200
+    /** @type {(event: any) => boolean} */ this.filter = () => true
   }
+
+  render () {
+    const { timeline, paused, heldBack } = app.store
+    const lines = []
+    // What came during a pause waits behind it.
+    for (let index = timeline.length - 1 - (paused ? heldBack : 0); index >= 0 && lines.length < this.shown; index--) {
+      const event = timeline[index]
+      const words = this.filter(event) ? inWords(event) : null
+      if (words) lines.push({ event, words })
+    }
+    if (lines.length === 0) return html`<p class="note">${t('timeline.empty')}</p>`
+    return html`<ol class="timeline" tabindex="0" aria-label=${t('timeline.label')}>${repeat(lines, ({ event }) => event, ({ event, words }) => html`
+      <li><time>${time(event.at, true)}</time><a class="who" href=${hrefOf({ kind: 'broker', id: event.broker })}>${t('broker.name', { id: event.broker })}</a>
+        <span class="what ${words.tone}">${rich(words.key, linked(event, words.params))}</span></li>`)}
+    </ol>`
+  }
+}
+customElements.define('tabmq-timeline', Timeline)
+
+/** The names in a sentence as links. */
+function linked (event, params) {
+  const links = { ...params }
+  for (const concern of concerns(event)) {
+    const link = (text) => html`<a href=${hrefOf(concern)}>${text}</a>`
+    if (concern.kind === 'topic' && params.place !== undefined) links.place = link(params.place)
+    if (concern.kind === 'topic' && params.topic !== undefined) links.topic = link(params.topic)
+    if (concern.kind === 'group') links.group = link(params.group)
+  }
+  for (const name of ['leader', 'id', 'to']) {
+    const broker = params[name]
+    if (typeof broker === 'number' && app.store.model.brokers.has(broker) && (name !== 'to' || event.type === 'linkChanged')) {
+      links[name] = html`<a href=${hrefOf({ kind: 'broker', id: broker })}>${broker}</a>`
+    }
+  }
+  return links
 }

@@ -1,101 +1,100 @@
 // Topics: a form to make one, and a table of the partitions of the one selected.
-import { html, render } from '../../vendor/lit-html/lit-html.js'
-import { bytesInWords, explain } from '../words.js'
+import { html } from 'lit'
+import { View } from '../kit/view.js'
+import { Form, field, needed } from '../kit/field.js'
+import { Job } from '../kit/job.js'
+import { confirm } from '../kit/dialog.js'
+import { emptyState } from '../kit/parts.js'
+import { app } from '../app.js'
+import { bytes, explain, number, t } from '../i18n/index.js'
+import { navigate } from '../shell/router.js'
 import { download, pack } from '../archive.js'
 
-/** @param {HTMLElement} root @param {any} admin */
-export function topicFormView (root, admin) {
-  let note = { text: 'Three replicas on three brokers: any one of them may fail.', tone: '' }
+class Topics extends View {
+  static slices = ['topics', 'progress', 'page']
+  static everyMs = 100
+  static properties = { param: {}, query: { attribute: false } }
 
-  const create = async (store, event) => {
-    event.preventDefault()
-    const form = new FormData(event.target)
-    const topic = String(form.get('topic'))
-    try {
-      await admin.createTopics({
-        topics: [{ topic, numPartitions: Number(form.get('partitions')), replicationFactor: Number(form.get('replicas')) }]
-      })
-      store.selectedTopic = topic
-      note = { text: `Created ${topic}.`, tone: 'good' }
-    } catch (error) {
-      note = { text: explain(error), tone: 'bad' }
-    }
-    store.changed()
+  constructor () {
+    super()
+    this.param = ''
+    this.form = new Form(this, { topic: 'orders', partitions: '6', replicas: '3' }, { topic: needed(), partitions: needed(), replicas: needed() })
+    this.job = new Job(this)
   }
 
-  return (store) => render(html`
-    <form @submit=${(event) => create(store, event)}>
-      <label>Name <input name="topic" value="orders" required autocomplete="off" size="14"></label>
-      <label>Partitions <input name="partitions" type="number" value="6" size="4" required></label>
-      <label>Replicas <input name="replicas" type="number" value="3" size="4" required></label>
-      <button class="primary">Create topic</button>
-    </form>
-    <p class="note ${note.tone}" role="status" data-note="topic">${note.text}</p>`, root)
-}
-
-/** @param {HTMLElement} root @param {any} admin @param {any} cluster */
-export function topicTableView (root, admin, cluster) {
-  let note = ''
-  let exporting = false
-
-  const remove = async (store, topic) => {
-    try {
-      await admin.deleteTopics({ topics: [topic] })
-      note = `Deleted ${topic}.`
-    } catch (error) {
-      note = explain(error)
-    }
-    store.changed()
+  willUpdate (changed) {
+    if (changed.has('param') && this.param) app.store.selectedTopic = this.param
   }
 
-  const exportTopic = async (store, topic) => {
-    const say = (words) => { note = words; store.changed() }
-    exporting = true
-    say(`Exporting ${topic}…`)
+  render () {
+    const { store } = app
+    const topics = [...store.model.topics.keys()].sort(internalLast)
+    if (!store.selectedTopic || (!store.model.topics.has(store.selectedTopic) && store.selectedTopic !== this.param)) {
+      store.selectedTopic = store.userTopics()[0] ?? null
+    }
+    const selected = store.selectedTopic
+    const partitions = store.model.topics.get(selected) ?? []
+    const most = Math.max(1, ...partitions.map((partition) => ends(partition).logEnd))
+    return html`<div class="head"><h1>${t('topics.title')}</h1></div>
+      <section class="panel"><h2>${t('topics.new')}</h2>
+        <form novalidate @submit=${(event) => this.form.submit(event, (values) => this.#create(values))}>
+          ${field(this.form, 'topic', { label: t('topics.name'), width: 18 })}
+          ${field(this.form, 'partitions', { label: t('topics.partitions'), type: 'number', width: 5 })}
+          ${field(this.form, 'replicas', { label: t('topics.replicas'), type: 'number', width: 5 })}
+          <button class="primary" ?disabled=${this.form.busy}>${t('topics.create')}</button>
+        </form>
+        ${this.form.note('topic')}
+      </section>
+      <section class="panel">
+        <div class="row">
+          <label>${t('topics.topic')} <select name="selected-topic" ?disabled=${topics.length === 0} @change=${(event) => navigate(`#/topics/${encodeURIComponent(event.target.value)}`)}>
+            ${topics.map((topic) => html`<option .selected=${topic === selected} value=${topic}>${topic}</option>`)}</select></label>
+          <button type="button" data-do="export" ?disabled=${!selected || this.job.running} @click=${() => this.#export(selected)} title=${t('topics.exportTitle')}>${t('topics.export')}</button>
+          <button type="button" class="danger" data-do="delete" ?disabled=${!selected || selected.startsWith('__')} @click=${() => this.#remove(selected)}>${t('topics.delete')}</button>
+        </div>
+        ${this.job.view('table')}
+        ${partitions.length === 0 ? emptyState(selected ? t('topics.none', { topic: selected }) : t('topics.empty')) : html`
+        <div class="scroll" tabindex="0" role="region" aria-label=${t('topics.partitionsOf', { topic: selected })}>
+        <table>
+          <thead><tr><th class="number">${t('topics.partition')}</th><th class="number">${t('topics.leader')}</th><th>${t('topics.inSync')}</th>
+            <th class="number">${t('topics.epoch')}</th><th class="number">${t('topics.highWatermark')}</th><th class="number">${t('topics.logEnd')}</th><th>${t('topics.records')}</th></tr></thead>
+          <tbody>${partitions.map((partition, index) => row(partition, index, most))}</tbody>
+        </table></div>`}
+      </section>`
+  }
+
+  async #create ({ topic, partitions, replicas }) {
+    await app.admin.createTopics({ topics: [{ topic, numPartitions: Number(partitions), replicationFactor: Number(replicas) }] })
+    navigate(`#/topics/${encodeURIComponent(topic)}`)
+    return t('topics.created', { topic })
+  }
+
+  async #remove (topic) {
+    if (!await confirm({ title: t('topics.deleteTitle', { topic }), text: t('topics.deleteText'), action: t('topics.delete'), danger: true })) return
     try {
-      const files = await cluster.exportTopic(topic, {
-        onProgress: ({ partition, partitions, bytes }) =>
-          say(`Exporting ${topic}: partition ${partition + 1} of ${partitions}, ${bytesInWords(bytes)}…`)
+      await app.admin.deleteTopics({ topics: [topic] })
+      this.job.say(t('topics.deleted', { topic }), 'good')
+      navigate('#/topics')
+    } catch (error) {
+      this.job.say(explain(error), 'bad')
+    }
+  }
+
+  #export (topic) {
+    return this.job.run(t('topics.exporting', { topic }), async ({ signal, progress }) => {
+      const files = await app.source.cluster.exportTopic(topic, {
+        signal,
+        onProgress: ({ partition, partitions, bytes: done }) =>
+          progress(partition + 1, partitions, t('topics.exportingPart', { topic, partition: partition + 1, partitions, done: { bytes: done } }))
       })
       const name = `${topic}.zip`
       const archive = pack(files)
       download(name, archive)
-      note = `Exported ${topic}: ${name}, ${bytesInWords(archive.length)}.`
-    } catch (error) {
-      note = explain(error)
-    }
-    exporting = false
-    store.changed()
-  }
-
-  return (store) => {
-    const topics = [...store.model.topics.keys()].sort(internalLast)
-    if (!store.selectedTopic || !store.model.topics.has(store.selectedTopic)) {
-      store.selectedTopic = store.userTopics()[0] ?? null
-    }
-    const selected = store.selectedTopic
-    const partitions = selected ? store.model.topics.get(selected) : []
-    const most = Math.max(1, ...partitions.map((partition) => ends(partition).logEnd))
-    render(html`
-      <div class="row">
-        <label>Topic <select name="selected-topic" ?disabled=${topics.length === 0}
-            @change=${(event) => { store.selectedTopic = event.target.value; store.changed() }}>
-          ${topics.map((topic) => html`<option .selected=${topic === selected} value=${topic}>${topic}</option>`)}
-        </select></label>
-        <button ?disabled=${!selected || exporting} @click=${() => exportTopic(store, selected)}
-          title="Download the topic's records as Kafka's own files">Export</button>
-        <button class="danger" ?disabled=${!selected || selected.startsWith('__')} @click=${() => remove(store, selected)}>Delete</button>
-        <span class="note" role="status" data-note="table">${note}</span>
-      </div>
-      <div class="scroll" tabindex="0" role="region" aria-label="Partitions of ${selected ?? 'no topic'}">
-      <table>
-        <thead><tr><th class="number">Partition</th><th class="number">Leader</th><th>Replicas (in sync)</th>
-          <th class="number">Epoch</th><th class="number">High watermark</th><th class="number">Log end</th><th>Records</th></tr></thead>
-        <tbody>${partitions.map((partition, index) => row(partition, index, most))}</tbody>
-      </table></div>
-      ${selected ? '' : html`<p class="note">No topic yet. Create one, or load the flights below.</p>`}`, root)
+      return t('topics.exported', { topic, name, size: bytes(archive.length) })
+    })
   }
 }
+customElements.define('tabmq-topics', Topics)
 
 const internalLast = (a, b) => Number(a.startsWith('__')) - Number(b.startsWith('__')) || a.localeCompare(b)
 
@@ -108,14 +107,14 @@ function ends ({ leader, progress }) {
 function row (partition, index, most) {
   const { leader, leaderEpoch, replicas, isr } = partition
   const { highWatermark, logEnd } = ends(partition)
+  const role = (id) => id === leader ? 'leader' : isr.includes(id) ? 'inSync' : 'outOfSync'
   return html`<tr data-partition=${index}>
     <td class="number">${index}</td>
-    <td class="number">${leader ?? html`<span class="offline">none</span>`}</td>
-    <td>${replicas.map((id) => html`<span class="replica ${isr.includes(id) ? 'in-sync' : ''} ${id === leader ? 'leads' : ''}"
-      title="Broker ${id}: ${id === leader ? 'leader' : isr.includes(id) ? 'in sync' : 'out of sync'}">${id}</span>`)}</td>
+    <td class="number">${leader ?? html`<span class="bad">${t('topics.noLeader')}</span>`}</td>
+    <td>${replicas.map((id) => html`<span class="replica ${isr.includes(id) ? 'in-sync' : ''} ${id === leader ? 'leads' : ''}" title=${t(`replica.${role(id)}`, { id })}>${id}</span>`)}</td>
     <td class="number">${leaderEpoch}</td>
-    <td class="number" data-high-watermark>${highWatermark.toLocaleString('en')}</td>
-    <td class="number">${logEnd.toLocaleString('en')}</td>
-    <td><progress class="strip" max=${most} .value=${highWatermark} aria-label="${highWatermark} records committed"></progress></td>
+    <td class="number" data-high-watermark>${number(highWatermark)}</td>
+    <td class="number">${number(logEnd)}</td>
+    <td><progress class="strip" max=${most} .value=${highWatermark} aria-label=${t('topics.committed', { count: highWatermark })}></progress></td>
   </tr>`
 }

@@ -1,0 +1,40 @@
+// Where views take their data from: a snapshot, then events; and what can be done to a cluster. The live cluster
+// (live.js) is one; a simulator of the same brokers will be another, with no change in the views.
+
+/**
+ * @typedef {import('../../sdk/model.js').Broker} Broker
+ * @typedef {import('../../sdk/model.js').Partition} Partition
+ * @typedef {import('../../sdk/model.js').Group} Group
+ * @typedef {{ cut: boolean, delayMs: number, lossRatio: number }} LinkFaults of one direction
+ * @typedef {{ type: string, broker: number, at: number, [field: string]: any }} ClusterEvent src/event.rs lists them;
+ *   the page adds `workerState` and `linkChanged`
+ *
+ * @typedef {object} Snapshot everything that is known, as of now; whoever asked may keep and change it
+ * @property {Map<number, Broker>} brokers
+ * @property {number | null} controller
+ * @property {Map<string, Partition[]>} topics
+ * @property {Map<string, Group>} groups
+ * @property {Map<string, LinkFaults>} links by `from>to`; a direction without faults may be absent
+ *
+ * @typedef {object} ClusterSource
+ * @property {string} name
+ * @property {number[]} voters the brokers of the quorum
+ * @property {any} cluster the SDK's cluster, for what only the live one has (export, import, sockets); else null
+ * @property {(action: 'addBroker' | 'decommission') => boolean} can whether it knows how to
+ * @property {() => Snapshot} snapshot
+ * @property {(listener: (event: ClusterEvent) => void) => (() => void)} subscribe events from now on, in order; the first
+ *   listener also gets, at once, what happened while the cluster opened
+ * @property {(broker: number) => number} memoryBytes of its worker
+ * @property {(id: number, options?: { silent?: boolean }) => Promise<void>} kill
+ * @property {(id: number) => Promise<void>} stop
+ * @property {(id: number) => Promise<void>} start
+ * @property {() => Promise<number>} addBroker
+ * @property {(id: number, options?: { signal?: AbortSignal }) => Promise<void>} decommission
+ * @property {(from: number, to: number, faults: Partial<LinkFaults>) => void} setLink one direction
+ * @property {() => Promise<{ usage: number, quota: number, persisted: boolean }>} storage
+ * @property {() => Promise<boolean>} persist
+ * @property {(options?: object) => any} kafka a kafkajs-shaped client: topics, producers, consumers, groups
+ * @property {() => Promise<void>} close
+ */
+
+export {}

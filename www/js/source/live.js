@@ -1,0 +1,53 @@
+// The live cluster, through the package.
+import { createCluster } from '../../sdk/index.js'
+
+/**
+ * @typedef {import('./cluster-source.js').ClusterSource} ClusterSource
+ * @param {import('../../sdk/index.js').ClusterOptions} options
+ * @returns {Promise<ClusterSource>}
+ */
+export async function openLive (options) {
+  return new LiveSource(await createCluster(options))
+}
+
+/** @implements {ClusterSource} */
+class LiveSource {
+  /** @param {any} cluster */
+  constructor (cluster) {
+    this.cluster = cluster
+    this.name = cluster.name
+    /** @type {Map<string, import('./cluster-source.js').LinkFaults>} */
+    this.links = new Map()
+  }
+
+  get voters () {
+    return [...this.cluster.model.brokers.values()].filter(({ roles }) => roles.includes('controller')).map(({ id }) => id)
+  }
+
+  can (action) { return typeof this.cluster[action] === 'function' }
+
+  snapshot () {
+    const { brokers, controller, topics, groups } = this.cluster.model
+    return structuredClone({ brokers, controller, topics, groups, links: this.links })
+  }
+
+  subscribe (listener) { return this.cluster.on('event', listener) }
+
+  memoryBytes (broker) { return this.cluster.brokers().find(({ id }) => id === broker)?.memoryBytes ?? 0 }
+
+  kill (id, options) { return this.cluster.kill(id, options) }
+  stop (id) { return this.cluster.stop(id) }
+  start (id) { return this.cluster.start(id) }
+  addBroker () { return this.cluster.addBroker() }
+  decommission (id, options) { return this.cluster.decommission(id, options) }
+
+  setLink (from, to, { cut = false, delayMs = 0, lossRatio = 0 }) {
+    this.cluster.setLink(from, to, { cut, delayMs, lossRatio })
+    this.links.set(`${from}>${to}`, { cut, delayMs, lossRatio })
+  }
+
+  storage () { return this.cluster.storage() }
+  persist () { return this.cluster.persist() }
+  kafka (options) { return this.cluster.kafka(options) }
+  close () { return this.cluster.close() }
+}
