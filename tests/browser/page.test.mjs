@@ -28,7 +28,7 @@ test('flights are produced and consumed on while the leader of partition 0 is ki
   assert.match(await page.textContent('[data-note=produce]'), /Acked: orders, partition \d, offset 0\./)
 
   await page.click('text=Load 20,000 flights')
-  await until('some flights are acked', () => page.$eval('.job progress', (/** @type {HTMLProgressElement} */ bar) => bar.value > 2000))
+  await page.waitForFunction(() => /** @type {HTMLProgressElement | null} */ (document.querySelector('.job progress'))?.value > 2000)
   const leader = await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.topics.get('flights')[0].leader)
   await goTo(page, 'cluster')
   await page.click(`[data-broker="${leader}"] [data-do=kill]`)

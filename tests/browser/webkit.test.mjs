@@ -28,6 +28,7 @@ test('the page works in WebKit: produce, consume, kill a leader, reload', { time
   await goTo('topics')
   const leader = await text('tr[data-partition="0"] td:nth-child(2)')
   await goTo('cluster')
+  await until('its card is there', async () => await text(`[data-broker="${leader}"] [data-do=kill]`) !== '')
   await webkit.click(`[data-broker="${leader}"] [data-do=kill]`)
   await goTo('topics')
   await until('another broker leads partition 0', async () => {

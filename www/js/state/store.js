@@ -171,7 +171,8 @@ export class Store {
     if (!frequent) {
       this.timeline.push(event)
       if (this.timeline.length > TIMELINE_MAX) this.timeline.shift()
-      for (const { kind, id } of concerns(event)) this.recent.set(`${kind}/${id}`, event)
+      // An internal topic's elections would push what a person did off the cards.
+      if (!event.topic?.startsWith('__')) for (const { kind, id } of concerns(event)) this.recent.set(`${kind}/${id}`, event)
     }
     if (this.paused) {
       // The snapshot at the end of the pause has the rest.
