@@ -88,6 +88,7 @@ test('a pause stops what changes by itself, says what waits, and the end of it s
   await until('an event waits', async () => /\d+ events? (is|are) waiting/.test(await page.textContent('.paused')))
   assert.ok(await page.$('[data-broker="2"].running'), 'drawn as before the pause')
   assert.doesNotMatch(await page.textContent('.timeline'), /was killed/)
+  assert.doesNotMatch(await page.textContent('[data-broker="2"] .happened'), /killed|fenced/)
   await page.click('.pause')
   await page.waitForSelector('[data-broker="2"].crashed')
   await until('the timeline has it', async () => /was killed/.test(await page.textContent('.timeline')))

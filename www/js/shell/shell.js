@@ -44,7 +44,7 @@ class Shell extends View {
   /** The cluster is open: views may be drawn. @param {number} ms */
   opened (ms) {
     this.readyMs = ms
-    this.own(app.store.watch(['page'], () => this.requestUpdate()))
+    this.own(app.store.watch(['page', 'held'], () => this.requestUpdate()))
     if (!ROUTES.some(({ name }) => name === route().name)) history.replaceState(null, '', '#/cluster')
     return this.#show(false)
   }

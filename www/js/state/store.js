@@ -11,12 +11,13 @@
 //   traffic    rates, twice a second while something flows or just did
 //   timeline   any discrete event
 //   page       the page's own state: what is selected, whether drawing is paused
+//   held       how many events a pause holds back
 import { ClusterModel } from '../../sdk/model.js'
 import { Meter } from './meter.js'
 import { concerns } from './timeline.js'
 
 /**
- * @typedef {'brokers'|'topics'|'progress'|'groups'|'commits'|'links'|'traffic'|'timeline'|'page'} Slice
+ * @typedef {'brokers'|'topics'|'progress'|'groups'|'commits'|'links'|'traffic'|'timeline'|'page'|'held'} Slice
  * @typedef {import('../source/cluster-source.js').ClusterSource} ClusterSource
  * @typedef {import('../source/cluster-source.js').ClusterEvent} ClusterEvent
  */
@@ -108,6 +109,7 @@ export class Store {
     if (paused === this.paused) return
     this.paused = paused
     if (!paused) {
+      if (this.heldBack) for (const event of this.timeline.slice(-this.heldBack)) this.#remember(event)
       this.heldBack = 0
       this.#take()
       this.#tick()
@@ -156,6 +158,13 @@ export class Store {
     return this.#meters.get(what)?.perSecond(performance.now()) ?? 0
   }
 
+  /** @param {ClusterEvent} event */
+  #remember (event) {
+    // An internal topic's elections would push what a person did off the cards.
+    if (event.topic?.startsWith('__')) return
+    for (const { kind, id } of concerns(event)) this.recent.set(`${kind}/${id}`, event)
+  }
+
   #take () {
     const { brokers, controller, topics, groups, links } = this.source.snapshot()
     Object.assign(this.model, { brokers, controller, topics, groups })
@@ -171,14 +180,13 @@ export class Store {
     if (!frequent) {
       this.timeline.push(event)
       if (this.timeline.length > TIMELINE_MAX) this.timeline.shift()
-      // An internal topic's elections would push what a person did off the cards.
-      if (!event.topic?.startsWith('__')) for (const { kind, id } of concerns(event)) this.recent.set(`${kind}/${id}`, event)
+      if (!this.paused) this.#remember(event)
     }
     if (this.paused) {
       // The snapshot at the end of the pause has the rest.
       if (!frequent) {
         this.heldBack++
-        this.changed('page')
+        this.changed('held')
       }
       return
     }
