@@ -47,7 +47,7 @@ struct Client {
 impl Client {
     fn connect(host: &BrokerHost) -> Client {
         let channel = MessageChannel::new().unwrap();
-        host.connect_client(channel.port2());
+        host.connect_client(channel.port2(), 0);
         let waiting: Rc<RefCell<Option<oneshot::Sender<Bytes>>>> = Rc::default();
         let waiter = Rc::clone(&waiting);
         let mut reader = FrameReader::new(1 << 24);

@@ -9,6 +9,7 @@ use crate::log::io::{IoError, IoId, IoOp, IoResult};
 use super::storage::IndexedDb;
 
 const KEY: &str = "cluster";
+const OWNER: &str = "owner";
 
 /// The catalog in database `name`, as it was written; none when there is none.
 #[wasm_bindgen(js_name = readCatalog)]
@@ -29,6 +30,24 @@ pub async fn write_catalog(name: String, text: String) -> Result<(), JsValue> {
     match results.into_iter().next() {
         Some((_, IoResult::Failed(error))) => Err(js_error(error)),
         _ => Ok(()),
+    }
+}
+
+/// Counts the owners of the cluster whose catalog is database `name`: a number greater than any of an earlier owner, also
+/// of before the cluster was destroyed and made anew.
+#[wasm_bindgen(js_name = beginOwnership)]
+pub async fn begin_ownership(name: String) -> Result<f64, JsValue> {
+    let db = IndexedDb::open(&name).await.map_err(js_error)?;
+    let recovered = db.recovered().await.map_err(js_error)?;
+    let last: f64 =
+        recovered.meta.get(OWNER).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0.0);
+    let epoch = js_sys::Date::now().max(last + 1.0);
+    let op = IoOp::WriteMeta { key: OWNER.to_owned(), value: Bytes::from(epoch.to_string()), flush: false };
+    let results = db.execute(vec![(IoId(0), op)]).await;
+    db.close();
+    match results.into_iter().next() {
+        Some((_, IoResult::Failed(error))) => Err(js_error(error)),
+        _ => Ok(epoch),
     }
 }
 

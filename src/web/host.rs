@@ -104,6 +104,8 @@ struct Inner {
 
 struct ClientPort {
     port: MessagePort,
+    /// The joined tab that it comes from; 0 for the page's own.
+    guest: u32,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
 }
 
@@ -184,9 +186,10 @@ impl BrokerHost {
         }
     }
 
-    /// Takes over a client's connection: a port of raw Kafka bytes, `null` for close.
+    /// Takes over a client's connection: a port of raw Kafka bytes, `null` for close. `guest` is the number of the tab at
+    /// its other end; 0 for the page's own.
     #[wasm_bindgen(js_name = connectClient)]
-    pub fn connect_client(&self, port: MessagePort) {
+    pub fn connect_client(&self, port: MessagePort, guest: u32) {
         let number = self.inner.next_client.get() + 1;
         self.inner.next_client.set(number);
         let this = self.inner.this.clone();
@@ -197,9 +200,21 @@ impl BrokerHost {
         });
         // Setting the handler starts the port, but no message is delivered before this turn ends.
         port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        let client = ClientPort { port, _on_message: on_message };
+        let client = ClientPort { port, guest, _on_message: on_message };
         self.inner.clients.borrow_mut().insert(number, client);
         self.inner.give(Input::Opened(Conn::Client(number)));
+    }
+
+    /// A tab is gone, with its ends of its connections: closes them.
+    #[wasm_bindgen(js_name = disconnectGuest)]
+    pub fn disconnect_guest(&self, guest: u32) {
+        let clients = self.inner.clients.borrow();
+        let of_guest = clients.iter().filter(|(_, client)| client.guest == guest);
+        let numbers: Vec<u64> = of_guest.map(|(number, _)| *number).collect();
+        drop(clients);
+        for number in numbers {
+            self.inner.client_message(number, &JsValue::NULL);
+        }
     }
 
     /// Sets the faults of what this broker sends to a peer.

@@ -1,4 +1,4 @@
-// Kafka's own errors, typed; and storage, tabs and workers that refuse.
+// Kafka's own errors, typed; and storage and workers that refuse.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openChromium, startSite } from './harness.mjs'
@@ -54,27 +54,6 @@ test('what Kafka refuses is refused with its error, typed', { timeout: 180_000 }
   assert.ok(['NOT_ENOUGH_REPLICAS', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'REQUEST_TIMED_OUT', 'KafkaJSRequestTimeoutError', 'KafkaJSTimeout'].includes(notEnoughReplicas), notEnoughReplicas)
   assert.match(errors.invalidName.message, /not a name/)
   assert.equal(errors.option.option, 'idempotentt')
-})
-
-test('a second tab on the same cluster is told so, and the first goes on', { timeout: 120_000 }, async (t) => {
-  const site = await startSite(t)
-  const browser = await openChromium(t)
-  const first = await browser.open(`${site.url}/pages/blank.html`)
-  await first.evaluate(async (scenario) => { await (await import(scenario)).open({ brokers: 1, config: {} }) }, scenario)
-  const second = await browser.open(`${site.url}/pages/blank.html`)
-  const error = await second.evaluate(async (scenario) => {
-    const { errorOf, open } = await import(scenario)
-    return errorOf(() => open({ brokers: 1, config: {} }))
-  }, scenario)
-  assert.equal(error?.name, 'TabmqClusterInUseError')
-  assert.match(error.message, /another tab/)
-  const offset = await first.evaluate(async () => {
-    const producer = globalThis.cluster.kafka().producer()
-    await producer.connect()
-    const [{ baseOffset }] = await producer.send({ topic: 'still-here', messages: [{ value: 'x' }] })
-    return baseOffset
-  })
-  assert.equal(offset, '0')
 })
 
 test('storage that refuses is reported, and nothing is acked', { timeout: 120_000 }, async (t) => {

@@ -1,93 +1,62 @@
-// A cluster: one worker per broker, a MessageChannel per pair of brokers. The page starts, connects and ends them; what
-// they say to each other never passes through here.
-import init, { deleteDatabase, readCatalog, writeCatalog } from './tabmq.js'
-import { KafkaJSConnectionError, KafkaJSNonRetriableError, TabmqClusterInUseError, TabmqOptionError, TabmqStartError } from './errors.js'
-import { ClusterModel } from './model.js'
-import { checkOptions } from './options.js'
-import { exportTopic, importTopic } from './files.js'
-import { Kafka } from './kafka.js'
-import { PortSocket } from './socket.js'
+// The brokers of a cluster, in the tab that owns it: one worker per broker, a MessageChannel per pair of brokers. The page
+// starts, connects and ends them; what they say to each other never passes through here.
+import { deleteDatabase, readCatalog, writeCatalog } from './tabmq.js'
+import { Connections, HOST_PREFIX, PORT } from './connections.js'
+import { KafkaJSNonRetriableError, TabmqOptionError, TabmqStartError } from './errors.js'
 
-const PORT = 9092
-const HOST_PREFIX = 'broker-'
-/** How long a closing tab may keep the lock before we say that the cluster is in use. */
-const LOCK_WAIT_MS = 1500
-const READY_WAIT_MS = 30000
+export const READY_WAIT_MS = 30000
 const STOP_WAIT_MS = 30000
-/** Discrete events that wait for a listener, at most. */
-const EARLY_MAX = 1000
-/** Events of which only the latest counts: the model has it. */
-const FREQUENT = new Set(['partitionProgress', 'offsetsCommitted'])
-
-/** @param {import('./index.js').ClusterOptions} [options] */
-export async function createCluster (options = {}) {
-  const cluster = new Cluster(checkOptions(options))
-  try {
-    await cluster._open()
-  } catch (error) {
-    await cluster.close()
-    throw error
-  }
-  return cluster
-}
+/** How long another tab may keep a database open that is to be deleted. */
+const DELETE_WAIT_MS = 10000
 
 export class Cluster {
   #options
   /** @type {WebAssembly.Module} */ #module
   #catalog
-  /** @type {(value?: unknown) => void} */ #releaseLock = () => {}
+  /** @type {number | null} This ownership's number, by which storage tells it from others; null without storage. */
+  #epoch
   /** @type {Map<number, Worker>} Workers that announced themselves. */
   #workers = new Map()
-  /** @type {Map<number, Set<MessagePort>>} The clients' ends of connections, by broker. */
-  #clientPorts = new Map()
+  /** @type {Map<number, (reason: string) => void>} Those that have not yet: each one's failure. */
+  #starting = new Map()
+  #connections = new Connections()
   /** @type {Map<string, object>} Faults by `from>to`. */
   #links = new Map()
-  #listeners = new Set()
-  /** Discrete events that nobody has listened to yet: what was found in opening is told to who comes first. @type {any[] | null} */
-  #early = []
+  #feed
   /** @type {Set<number>} Brokers that were ended without a word to anybody. */
   #silent = new Set()
   /** @type {Map<number, number>} Each worker's wasm memory, in bytes. */
-  #memory = new Map()
+  #memory
+  #fenced
   #closed = false
 
-  /** @param {ReturnType<typeof checkOptions>} options */
-  constructor (options) {
+  /**
+   * @param {{ options: any, module: WebAssembly.Module, feed: import('./feed.js').Feed, epoch: number | null, fenced: () => void }} parts
+   *   fenced: is called when storage says that another tab owns the cluster now
+   */
+  constructor ({ options, module, feed, epoch, fenced }) {
     this.#options = options
+    this.#module = module
+    this.#feed = feed
+    this.#epoch = epoch
+    this.#fenced = fenced
+    this.#memory = feed.memory
     this.name = options.name
-    this.model = new ClusterModel()
+    this.model = feed.model
   }
 
   /** Opens the catalog, starts the brokers, and waits until each one may lead. */
   async _open () {
-    const { brokers, storage } = this.#options
-    const wasmUrl = this.#options.wasmUrl ?? new URL('./tabmq_bg.wasm', import.meta.url)
-    this.#module = await compile(wasmUrl)
-    await init({ module_or_path: this.#module })
-    if (storage === 'indexeddb') await this.#lock()
-    this.#catalog = await this.#openCatalog(brokers)
+    this.#catalog = await this.#openCatalog(this.#options.brokers)
     await Promise.all(this.#catalog.brokers.map((id) => this.#startWorker(id)))
     await this.#until(READY_WAIT_MS, () => {
+      if (this.#closed) throw new TabmqStartError('Closed before it was ready')
       const waiting = this.brokers().filter(({ state }) => state !== 'running')
       const failed = waiting.find(({ state }) => state === 'crashed')
       if (failed) throw new TabmqStartError(`Broker ${failed.id} crashed: ${failed.reason}`)
       return waiting.length === 0 && this.model.controller !== null
     }, () => new TabmqStartError(`Not ready within ${READY_WAIT_MS / 1000} s: ` +
       this.brokers().map(({ id, state }) => `broker ${id} is ${state}`).join(', ')))
-  }
-
-  /** One tab owns a cluster: its name is a lock that the browser frees when the tab goes. */
-  async #lock () {
-    if (!globalThis.navigator?.locks) {
-      throw new TabmqStartError('This page has no Web Locks (they need https or localhost), so two tabs could write the same data.')
-    }
-    const signal = AbortSignal.timeout(LOCK_WAIT_MS)
-    await new Promise((resolve, reject) => {
-      navigator.locks.request(`tabmq/${this.name}`, { signal }, () => new Promise((release) => {
-        this.#releaseLock = release
-        resolve(undefined)
-      })).catch((error) => reject(signal.aborted ? new TabmqClusterInUseError(this.name) : error))
-    })
   }
 
   async #openCatalog (count) {
@@ -99,7 +68,7 @@ export class Cluster {
     const stored = await readCatalog(`tabmq/${this.name}`).catch(storageRefused)
     if (stored) {
       const catalog = JSON.parse(stored)
-      if (catalog.brokers.length !== count) {
+      if (count !== undefined && catalog.brokers.length !== count) {
         throw new TabmqOptionError('brokers', `cluster '${this.name}' has ${catalog.brokers.length}; open it with that many, or destroy it first`)
       }
       return catalog
@@ -119,6 +88,7 @@ export class Cluster {
       host: HOST_PREFIX + id,
       port: PORT,
       profile,
+      ownerEpoch: this.#epoch,
       database: storage === 'memory' ? null : this.#database(id),
       config: { 'offsets.topic.replication.factor': replication, ...config }
     }
@@ -130,6 +100,7 @@ export class Cluster {
 
   /** Starts a broker's worker and connects it; resolves when the worker has announced itself. */
   async #startWorker (id) {
+    if (this.#closed) throw new TabmqStartError('The cluster was closed')
     const roles = this.#catalog.voters.includes(id) ? ['broker', 'controller'] : ['broker']
     this.#emit({ type: 'workerState', broker: id, facts: { id, state: 'starting', roles, registered: false, reason: undefined } })
     const worker = this.#options.workerUrl
@@ -137,10 +108,12 @@ export class Cluster {
       : new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'tabmq broker' })
     await new Promise((resolve, reject) => {
       const failed = (reason) => {
+        this.#starting.delete(id)
         worker.terminate()
         this.#emit({ type: 'workerState', broker: id, facts: { state: 'crashed', reason } })
         reject(new TabmqStartError(`Broker ${id} did not start: ${reason}`))
       }
+      this.#starting.set(id, failed)
       worker.onerror = (event) => {
         event.preventDefault()
         if (this.#workers.get(id) === worker) this.#crashed(id, event.message)
@@ -150,11 +123,16 @@ export class Cluster {
         switch (data.type) {
           case 'ready':
             this.#silent.delete(id)
+            this.#starting.delete(id)
             this.#workers.set(id, worker)
             resolve(undefined)
             break
           case 'failed': failed(data.reason); break
-          case 'crashed': if (this.#workers.get(id) === worker) this.#crashed(id, data.reason); else failed(data.reason); break
+          case 'crashed':
+            if (this.#workers.get(id) === worker) this.#crashed(id, data.reason)
+            else failed(data.reason)
+            if (data.fenced) this.#fenced()
+            break
           case 'stopped': this.#gone(id, 'stopped', false); break
           case 'events':
             this.#memory.set(id, data.memoryBytes)
@@ -187,38 +165,18 @@ export class Cluster {
     if (silent) this.#silent.add(id)
     if (!silent) {
       for (const peer of this.#workers.values()) peer.postMessage({ type: 'disconnectPeer', broker: id })
-      for (const port of this.#clientPorts.get(id) ?? []) hangUp(port)
+      this.#connections.hangUp(id)
     }
-    this.#clientPorts.delete(id)
+    this.#connections.forget(id)
     this.#emit({ type: 'workerState', broker: id, facts: { state, quorumRole: '', reason } })
   }
 
   #emit (event) {
-    const stamped = { at: performance.timeOrigin + performance.now(), ...event }
-    this.model.apply(stamped)
-    if (this.#early && this.#early.length < EARLY_MAX && !FREQUENT.has(event.type)) this.#early.push(stamped)
-    for (const listener of [...this.#listeners]) listener(stamped)
+    this.#feed.emit(event)
   }
 
-  /** Resolves when `condition` holds after some event; rejects with `late()` after `ms`. */
   #until (ms, condition, late) {
-    return new Promise((resolve, reject) => {
-      const check = () => {
-        try {
-          if (condition()) done(resolve)
-        } catch (error) {
-          done(() => reject(error))
-        }
-      }
-      const timer = setTimeout(() => done(() => reject(late())), ms)
-      const done = (settle) => {
-        clearTimeout(timer)
-        this.#listeners.delete(check)
-        settle()
-      }
-      this.#listeners.add(check)
-      check()
-    })
+    return this.#feed.until(ms, condition, late)
   }
 
   #running (id) {
@@ -227,10 +185,8 @@ export class Cluster {
     return worker
   }
 
-  /** @returns {import('./model.js').Broker[]} */
   brokers () {
-    return [...this.model.brokers.values()].map((broker) =>
-      ({ ...broker, storageBytes: this.model.storageBytes(broker.id), memoryBytes: this.#memory.get(broker.id) ?? 0 }))
+    return this.#feed.brokers()
   }
 
   /** Ends a broker's worker at once: a crash. With `silent`, not even its connections are closed. */
@@ -257,11 +213,8 @@ export class Cluster {
   }
 
   /** Sets the faults of one direction of a link: `{ cut, delayMs, lossRatio }`. */
-  setLink (from, to, { cut = false, delayMs = 0, lossRatio = 0, ...unknown } = {}) {
-    const name = Object.keys(unknown)[0]
-    if (name) throw new TabmqOptionError(name, 'is not an option of setLink')
-    if (!(delayMs >= 0 && delayMs <= 60000)) throw new TabmqOptionError('delayMs', 'must be from 0 to 60000')
-    if (!(lossRatio >= 0 && lossRatio <= 1)) throw new TabmqOptionError('lossRatio', 'must be from 0 to 1')
+  setLink (from, to, faults) {
+    const { cut, delayMs, lossRatio } = checkLink(faults)
     this.#links.set(`${from}>${to}`, { cut, delayMs, lossRatio })
     this.#applyLink(from, to)
     this.#emit({ type: 'linkChanged', broker: from, to, cut, delayMs, lossRatio })
@@ -272,119 +225,73 @@ export class Cluster {
     if (link) this.#workers.get(from)?.postMessage({ type: 'setLink', broker: to, ...link })
   }
 
-  /** Calls `listener` with each event; returns a function that ends it. */
-  on (name, listener) {
-    if (name !== 'event') throw new TabmqOptionError('name', `there is no event '${name}', only 'event'`)
-    const early = this.#early ?? []
-    this.#early = null
-    for (const event of early) listener(event)
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+  /** Which brokers can be connected to, and which do not even refuse. */
+  reach () {
+    return { up: [...this.#workers.keys()], silent: [...this.#silent] }
   }
 
-  /** `host:port` of each broker, for a client's bootstrap list. */
-  bootstrapServers () {
-    return this.#catalog.brokers.map((id) => `${HOST_PREFIX}${id}:${PORT}`)
-  }
-
-  /**
-   * A connection to a broker: a port of raw Kafka bytes in any chunking, `null` for close. Throws (ECONNREFUSED) when
-   * the broker is not running.
-   * @param {string} host @param {number} port @returns {MessagePort}
-   */
+  /** See `ClusterTab`. @param {string} host @param {number} port @returns {MessagePort} */
   connect (host, port) {
-    const id = Number(host.startsWith(HOST_PREFIX) ? host.slice(HOST_PREFIX.length) : NaN)
-    const worker = port === PORT ? this.#workers.get(id) : undefined
-    if (!worker && !this.#silent.has(id)) {
-      throw Object.assign(new KafkaJSConnectionError(`connect ECONNREFUSED ${host}:${port}`), { code: 'ECONNREFUSED' })
+    return this.#connections.open(host, port, (id) => this.#workers.has(id), (id) => this.#silent.has(id),
+      (id, end) => this.connectClient(id, end, 0))
+  }
+
+  /** Takes a connection to its broker; `guest` is the number of the joined tab it comes from, 0 for our own. */
+  connectClient (id, end, guest) {
+    const worker = this.#workers.get(id)
+    if (worker) worker.postMessage({ type: 'connectClient', guest }, [end])
+    else if (!this.#silent.has(id)) {
+      end.postMessage(null)
+      end.close()
     }
-    const { port1, port2 } = new MessageChannel()
-    // A host that went silent refuses nothing: nobody answers.
-    if (!worker) return port1
-    worker.postMessage({ type: 'connectClient' }, [port2])
-    if (!this.#clientPorts.has(id)) this.#clientPorts.set(id, new Set())
-    const ports = this.#clientPorts.get(id)
-    ports.add(port1)
-    const close = port1.close.bind(port1)
-    port1.close = () => {
-      ports.delete(port1)
-      close()
-    }
-    return port1
   }
 
-  /** For unmodified kafkajs: `new Kafka({ brokers: cluster.bootstrapServers(), socketFactory: cluster.socketFactory() })`. */
-  socketFactory () {
-    return ({ host, port, onConnect }) => new PortSocket(this.connect(host, port), onConnect)
+  /** A joined tab is gone: its connections are closed, as an operating system would. */
+  disconnectGuest (guest) {
+    for (const worker of this.#workers.values()) worker.postMessage({ type: 'disconnectGuest', guest })
   }
 
-  /** Installs `globalThis.__kafkaConnect(host, port)`, for clients bundled apart. */
-  exposeConnect () {
-    globalThis.__kafkaConnect = (host, port) => this.connect(host, port)
-  }
-
-  /** A kafkajs-shaped client of this cluster. */
-  kafka (options = {}) {
-    return new Kafka(this, options)
-  }
-
-  /** What the browser keeps for this origin, and how much it would: bytes. `persisted`: it will not clear it by itself. */
-  async storage () {
-    const { usage, quota } = await navigator.storage.estimate()
-    return { usage, quota, persisted: await navigator.storage.persisted() }
-  }
-
-  /** Asks the browser not to clear this origin's storage by itself; true when it agrees. It may ask the user. */
-  async persist () {
-    return navigator.storage.persist()
-  }
-
-  /** A topic as Kafka's own files, by path. */
-  async exportTopic (topic, options = {}) {
-    return exportTopic(this, topic, options)
-  }
-
-  /** A new topic of Kafka's own files. */
-  async importTopic (topic, files, options = {}) {
-    return importTopic(this, topic, files, options)
-  }
-
-  /** Stops the brokers in good order; the data stays. */
-  async close () {
+  /** Ends the brokers; the data stays. */
+  end () {
     if (this.#closed) return
     this.#closed = true
+    for (const failed of [...this.#starting.values()]) failed('the cluster was closed')
     for (const id of [...this.#workers.keys()]) this.#gone(id, 'stopped', false)
-    this.#releaseLock()
+    this.#connections.hangUpAll()
   }
 
-  /** Closes, and deletes all data. */
-  async destroy () {
-    await this.close()
-    if (this.#options.storage === 'memory') return
-    for (const id of this.#catalog.brokers) await deleteDatabase(this.#database(id))
-    await deleteDatabase(`tabmq/${this.name}`)
-  }
+}
 
-  async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')] () {
-    await this.close()
+/** Deletes all data of a cluster that nobody has open. @param {string} name */
+export async function deleteData (name) {
+  const stored = await readCatalog(`tabmq/${name}`).catch(storageRefused)
+  const brokers = stored ? JSON.parse(stored).brokers : []
+  for (const database of [...brokers.map((id) => `tabmq/${name}/${id}`), `tabmq/${name}`]) {
+    await within(DELETE_WAIT_MS, deleteDatabase(database), () =>
+      new KafkaJSNonRetriableError(`The data of '${name}' can't be deleted: another tab still has it open`))
   }
 }
 
-async function compile (url) {
-  const response = await fetch(url)
-  if (!response.ok) throw new TabmqStartError(`${url} could not be loaded: HTTP ${response.status}`)
-  // A server that does not know .wasm files names another type, which compileStreaming refuses.
-  if (response.headers.get('content-type')?.startsWith('application/wasm')) return WebAssembly.compileStreaming(response)
-  return WebAssembly.compile(await response.arrayBuffer())
+/** @param {any} faults @returns {{ cut: boolean, delayMs: number, lossRatio: number }} */
+export function checkLink ({ cut = false, delayMs = 0, lossRatio = 0, ...unknown } = {}) {
+  const name = Object.keys(unknown)[0]
+  if (name) throw new TabmqOptionError(name, 'is not an option of setLink')
+  if (!(delayMs >= 0 && delayMs <= 60000)) throw new TabmqOptionError('delayMs', 'must be from 0 to 60000')
+  if (!(lossRatio >= 0 && lossRatio <= 1)) throw new TabmqOptionError('lossRatio', 'must be from 0 to 1')
+  return { cut, delayMs, lossRatio }
 }
 
-function storageRefused (error) {
+/** @param {number} ms @param {Promise<any>} work @param {() => Error} late */
+function within (ms, work, late) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(late()), ms)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
+/** @returns {never} */
+export function storageRefused (error) {
   throw new TabmqStartError(`The browser refuses storage (private mode, or no space left): ${error?.message ?? error}`, { cause: error })
-}
-
-/** The port's other end died with its worker: say to its holder what the worker would have said. */
-function hangUp (port) {
-  port.dispatchEvent(new MessageEvent('message', { data: null }))
 }
 
 function randomClusterId () {

@@ -41,11 +41,11 @@ export class TabmqOptionError extends KafkaJSNonRetriableError {
   }
 }
 
-/** The cluster of this name runs in another tab. */
+/** The cluster of this name runs in another tab, and is not shared with this one. */
 export class TabmqClusterInUseError extends KafkaJSNonRetriableError {
-  /** @param {string} name */
-  constructor (name) {
-    super(`Cluster '${name}' is open in another tab. Close that tab, or open a cluster of another name.`)
+  /** @param {string} name @param {string} [why] */
+  constructor (name, why = 'this one was asked not to share it') {
+    super(`Cluster '${name}' is open in another tab, and ${why}. Take it over (takeOver: true), close that tab, or open a cluster of another name.`)
   }
 }
 
@@ -61,3 +61,20 @@ export class TabmqFileError extends KafkaJSNonRetriableError {
 
 /** A broker's worker could not start, or the cluster was not ready in time; `message` says why. */
 export class TabmqStartError extends KafkaJSNonRetriableError {}
+
+const CLASSES = {
+  KafkaJSError, KafkaJSNonRetriableError, KafkaJSProtocolError, KafkaJSConnectionError, KafkaJSRequestTimeoutError, KafkaJSTimeout,
+  TabmqOptionError, TabmqClusterInUseError, TabmqFileError, TabmqStartError
+}
+
+/** An error as another tab can be told it. @param {any} error */
+export function flattened (error) {
+  return { ...error, name: error?.name ?? 'Error', message: String(error?.message ?? error), cause: undefined }
+}
+
+/** What `flattened` was given, as far as it matters. @param {any} plain */
+export function restored ({ name, message, ...facts }) {
+  const error = new KafkaJSError(message)
+  Object.setPrototypeOf(error, (CLASSES[name] ?? KafkaJSError).prototype)
+  return Object.assign(error, { name }, facts)
+}

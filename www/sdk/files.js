@@ -13,7 +13,7 @@ const COMMON = { timeout: by(whole(100, DAY_MS), 30000), signal: anything, onPro
 const IMPORT = { ...COMMON, replicationFactor: by(whole(-1, 32767), -1), configEntries: by(list, []) }
 
 /**
- * @param {import('./cluster.js').Cluster} cluster @param {string} topic @param {any} given
+ * @param {import('./tab.js').ClusterTab} cluster @param {string} topic @param {any} given
  * @returns {Promise<Record<string, Uint8Array>>}
  */
 export async function exportTopic (cluster, topic, given) {
@@ -44,7 +44,7 @@ export async function exportTopic (cluster, topic, given) {
 }
 
 /**
- * @param {import('./cluster.js').Cluster} cluster @param {string} topic @param {Record<string, Uint8Array>} files
+ * @param {import('./tab.js').ClusterTab} cluster @param {string} topic @param {Record<string, Uint8Array>} files
  * @param {any} given
  */
 export async function importTopic (cluster, topic, files, given) {

@@ -11,8 +11,20 @@ export interface ClusterOptions {
   storage?: 'indexeddb' | 'memory'
   /** Broker configs by Kafka's names. */
   config?: Record<string, string | number | boolean>
+  /**
+   * What happens when another tab has the cluster open. 'shared' (default): this one joins it, or the other way round. The tab
+   * that opened it first owns it: the brokers are its workers, with its `profile` and `config`. When that tab closes, crashes
+   * or stops answering, one of the others becomes the owner and opens the brokers from storage; producers and consumers in all
+   * tabs reconnect and go on. 'exclusive': TabmqClusterInUseError, for this tab and for those that come later.
+   * Clusters in memory are always private to their tab. Sharing needs SharedWorker; where there is none, 'exclusive' is meant.
+   */
+  tabs?: 'shared' | 'exclusive'
+  /** True: this tab becomes the owner, as by `cluster.takeOver()`. Default false. */
+  takeOver?: boolean
   wasmUrl?: string | URL
   workerUrl?: string | URL
+  /** The SharedWorker in which tabs meet. The same URL in all of them. */
+  hubUrl?: string | URL
 }
 
 export function createCluster (options?: ClusterOptions): Promise<Cluster>
@@ -33,11 +45,26 @@ export interface Broker {
 
 export interface LinkFaults { cut?: boolean, delayMs?: number, lossRatio?: number }
 
-/** One fact of the cluster's life: `type` says which, `broker` where, `at` when (ms since the Unix epoch). */
-export interface ClusterEvent { type: string, broker: number, at: number, [field: string]: any }
+/**
+ * One fact of the cluster's life: `type` says which, `broker` where, `at` when (ms since the Unix epoch). Two have no broker:
+ * `ownerChanged`: the brokers run in this tab now (`here`), or in another; `reason` says what became of the last owner. What is
+ * known of topics and groups begins anew with it, and faults that were set with `setLink` are gone.
+ * `ownerFailed`: this tab was to be the owner and could not, for `reason`; it tries again, unless another tab does.
+ */
+export interface ClusterEvent { type: string, broker: number | null, at: number, [field: string]: any }
 
 export interface Cluster extends AsyncDisposable {
   readonly name: string
+  /**
+   * 'owner': the brokers run in this tab. 'joined': in another, and all calls work from here. 'waiting': no tab has them for
+   * the moment; clients retry, and calls on the cluster itself are refused (KafkaJSConnectionError, retriable).
+   */
+  readonly role: 'opening' | 'owner' | 'joined' | 'waiting' | 'closed'
+  /**
+   * Makes this tab the owner; resolves when the brokers run here. The other tab stops in good order and joins. When it does not
+   * answer within 3 s (it is frozen), the cluster is taken from it: nothing that it still writes reaches storage.
+   */
+  takeOver (): Promise<void>
   kafka (options?: KafkaOptions): Kafka
   brokers (): Broker[]
   kill (id: number, options?: { silent?: boolean }): Promise<void>
@@ -75,7 +102,9 @@ export interface Cluster extends AsyncDisposable {
    * begun is deleted again then.
    */
   importTopic (topic: string, files: TopicFiles, options?: ImportOptions): Promise<ImportSummary>
+  /** Closes the cluster in this tab. The data stays; where other tabs have joined, one of them goes on with the brokers. */
   close (): Promise<void>
+  /** Closes it in all tabs, and deletes all data. */
   destroy (): Promise<void>
 }
 
@@ -255,6 +284,7 @@ export class KafkaJSConnectionError extends KafkaJSError {}
 export class KafkaJSRequestTimeoutError extends KafkaJSError {}
 export class KafkaJSTimeout extends KafkaJSNonRetriableError {}
 export class TabmqOptionError extends KafkaJSNonRetriableError { readonly option: string }
+/** Another tab has the cluster, and it is not shared: one of the two asked for that, or the browser or the other page can't. */
 export class TabmqClusterInUseError extends KafkaJSNonRetriableError {}
 /** A file given to `importTopic` is wrong from `byte` on. Nothing was created. */
 export class TabmqFileError extends KafkaJSNonRetriableError { readonly file: string; readonly byte: number }

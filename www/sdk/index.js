@@ -1,4 +1,4 @@
 // tabmq: a Kafka-compatible cluster in a browser tab. Importing this file does nothing else.
-export { createCluster } from './cluster.js'
+export { createCluster } from './tab.js'
 export * from './errors.js'
 export { AssignerProtocol, CompressionTypes, ConfigResourceTypes, PartitionAssigners, Partitioners, logLevel } from './kafka.js'

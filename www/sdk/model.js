@@ -20,6 +20,16 @@ export class ClusterModel {
     this.topics = new Map()
     /** @type {Map<string, Group>} By group id. */
     this.groups = new Map()
+    /** @type {Map<string, { cut: boolean, delayMs: number, lossRatio: number }>} Faults of links, by `from>to`. */
+    this.links = new Map()
+  }
+
+  /** All but which brokers there are. */
+  forget () {
+    this.controller = null
+    this.topics.clear()
+    this.groups.clear()
+    this.links.clear()
   }
 
   /** @param {any} event */
@@ -38,6 +48,11 @@ export class ClusterModel {
         if (event.role !== 'leader' && this.controller === event.broker) this.controller = null
         break
       case 'controllerActive': this.controller = event.broker; break
+      case 'linkChanged': {
+        const { cut, delayMs, lossRatio } = event
+        this.links.set(`${event.broker}>${event.to}`, { cut, delayMs, lossRatio })
+        break
+      }
       case 'topicDeleted': this.topics.delete(event.topic); break
       case 'partitionChanged':
       case 'partitionRole': this.#partition(event); break

@@ -7,8 +7,11 @@ const CLUSTER = {
   profile: { default: 'kafka', check: (v) => v === 'lab' || v === 'kafka', want: "'lab' or 'kafka'" },
   storage: { default: 'indexeddb', check: (v) => v === 'indexeddb' || v === 'memory', want: "'indexeddb' or 'memory'" },
   config: { default: {}, check: (v) => v !== null && typeof v === 'object', want: "an object of broker configs by Kafka's names" },
+  tabs: { default: 'shared', check: (v) => v === 'shared' || v === 'exclusive', want: "'shared' or 'exclusive'" },
+  takeOver: { default: false, check: (v) => typeof v === 'boolean', want: 'true or false' },
   wasmUrl: { default: undefined, check: isUrl, want: 'a URL' },
-  workerUrl: { default: undefined, check: isUrl, want: 'a URL' }
+  workerUrl: { default: undefined, check: isUrl, want: 'a URL' },
+  hubUrl: { default: undefined, check: isUrl, want: 'a URL' }
 }
 
 function isUrl (value) {

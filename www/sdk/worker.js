@@ -18,7 +18,8 @@ self.onmessage = async ({ data, ports }) => {
       break
     case 'connectPeer': host.connectPeer(data.broker, ports[0]); break
     case 'disconnectPeer': host.disconnectPeer(data.broker); break
-    case 'connectClient': host.connectClient(ports[0]); break
+    case 'connectClient': host.connectClient(ports[0], data.guest); break
+    case 'disconnectGuest': host.disconnectGuest(data.guest); break
     case 'setLink': host.setLink(data.broker, data.cut, data.delayMs, data.lossRatio); break
     case 'shutDown': host.shutDown(); break
   }
