@@ -54,9 +54,14 @@ test('flights are produced and consumed on while the leader of partition 0 is ki
   await page.selectOption('[name=selected-topic]', 'flights')
   await until('partition 0 has three replicas in sync', async () => await replicasInSync(page, 0) === 3, { timeoutMs: 60_000 })
 
-  const second = await openPage(browser, site)
-  assert.match(await second.textContent('[role=alert]'), /open in another tab/)
+  const second = await openPage(browser, site, { view: 'topics' })
+  assert.match(await second.textContent('.elsewhere'), /run in another tab/)
+  await until('the second tab sees the topic, too', async () => (await second.textContent('tabmq-topics')).includes('flights'))
+  await second.click('[data-do=take-over]')
+  await until('the brokers run in the second tab', async () => await second.locator('.elsewhere').count() === 0)
+  await until('the first one says so', async () => /run in another tab/.test(await page.textContent('.elsewhere').catch(() => '')))
   await second.close()
+  await until('the brokers are back in the first one', async () => await page.locator('.elsewhere').count() === 0)
 
   await page.reload()
   await ready(page)

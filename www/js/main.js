@@ -18,8 +18,10 @@ try {
     name: option('name') ?? 'playground',
     brokers: BROKERS,
     profile: 'lab',
+    takeOver: option('takeOver') === 'yes',
     config: { 'default.replication.factor': 3, 'min.insync.replicas': 2, 'num.partitions': 6 }
   })
+  if (option('takeOver')) history.replaceState(null, '', withoutTakeOver())
   app.store = new Store(app.source)
   app.kafka = app.source.kafka({ clientId: 'page' })
   app.admin = app.kafka.admin()
@@ -31,8 +33,15 @@ try {
   if (option('demo') !== 'off') await app.demo.begin()
 } catch (error) {
   console.warn(error)
-  shell.failure = { title: t('failure.title'), text: explain(error), hint: hint(error) }
+  shell.failure = { title: t('failure.title'), text: explain(error), hint: hint(error), takeOver: error.name === 'TabmqClusterInUseError' }
   document.body.dataset.failed = error.name ?? 'Error'
+}
+
+/** The address, so that loading it again does not take the cluster over again. */
+function withoutTakeOver () {
+  const address = new URL(location.href)
+  address.searchParams.delete('takeOver')
+  return address
 }
 
 /** What a person can do about it. @param {any} error */

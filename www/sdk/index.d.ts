@@ -46,7 +46,9 @@ export interface Broker {
 export interface LinkFaults { cut?: boolean, delayMs?: number, lossRatio?: number }
 
 /**
- * One fact of the cluster's life: `type` says which, `broker` where, `at` when (ms since the Unix epoch). Two have no broker:
+ * One fact of the cluster's life: `type` says which, `broker` where, `at` when (ms since the Unix epoch). Three have no broker:
+ * `ownerGone`: the tab that ran the brokers does no more, for `reason`: 'gone' (closed or crashed), 'closed' (by a call), 'silent',
+ * 'handed over', 'taken over' (while it was frozen), 'fenced' (storage said so), 'failed' (its brokers did not start).
  * `ownerChanged`: the brokers run in this tab now (`here`), or in another; `reason` says what became of the last owner. What is
  * known of topics and groups begins anew with it, and faults that were set with `setLink` are gone.
  * `ownerFailed`: this tab was to be the owner and could not, for `reason`; it tries again, unless another tab does.

@@ -206,6 +206,7 @@ export class ClusterTab {
   }
 
   #makeWay () {
+    this.#feed.emit({ type: 'ownerGone', broker: null, reason: this.#reason })
     if (this.#options.tabs === 'shared' && globalThis.SharedWorker) return this.#wait()
     this.#feed.emit({ type: 'ownerChanged', broker: null, here: false, reason: this.#reason })
     this.close()
@@ -280,6 +281,7 @@ export class ClusterTab {
     this.#joined = null
     if (this.#role === 'joined') this.#role = 'waiting'
     this.#reason = reason
+    this.#feed.emit({ type: 'ownerGone', broker: null, reason })
     for (const { id } of this.#feed.brokers()) {
       this.#feed.emit({ type: 'workerState', broker: id, facts: { state: 'stopped', quorumRole: '', reason: `the tab that ran it: ${reason}` } })
     }

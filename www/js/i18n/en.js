@@ -8,6 +8,9 @@ export default {
   'shell.ready': 'Ready in {ms} ms',
   'shell.notStarted': 'Not started',
   'shell.tryAgain': 'Try again',
+  'shell.takeOver': 'Run it in this tab',
+  'shell.joined': 'The brokers run in another tab. Everything works here, too.',
+  'shell.waiting': 'The tab that ran the brokers is gone. Another one goes on with them in a moment.',
   'shell.pause': 'Pause',
   'shell.goOn': 'Go on',
   'shell.pauseTitle': 'Stop showing what changes by itself. The cluster goes on.',
@@ -25,7 +28,7 @@ export default {
   'nav.watch': 'Watch',
 
   'failure.title': 'The cluster did not start',
-  'failure.inUse': 'A cluster runs in one tab at a time. Go to that tab, or close it and try again here; or add ?name=another to the address for a cluster of its own.',
+  'failure.inUse': 'Go to that tab, or have the cluster run in this one: the other tab is stopped. Or add ?name=another to the address for a cluster of its own.',
   'failure.storage': 'Leave the private window, or free space on this disk, and try again.',
   'failure.other': 'Trying again may help. What is stored is still there.',
 
@@ -157,6 +160,7 @@ export default {
   'demo.stopped': 'A small demo can write orders into topic {topic} and read them with a consumer group.',
 
   'timeline.title': 'Timeline',
+  'timeline.tabs': 'tabs',
   'timeline.label': 'Cluster events, newest first',
   'timeline.empty': 'Nothing has happened yet.',
   'watch.title': 'Watch',
@@ -195,6 +199,10 @@ export default {
   'event.linkLossy': 'link to broker {to}: loses {percent} % of frames',
   'event.linkBoth': 'link to broker {to}: {ms} ms slower, loses {percent} % of frames',
   'event.linkHealed': 'link to broker {to}: open',
+  'event.ownerGone': 'the tab that had the brokers has them no more: {reason}',
+  'event.ownerHere': 'the brokers run in this tab now',
+  'event.ownerElsewhere': 'the brokers run in another tab now',
+  'event.ownerFailed': 'the brokers did not start in this tab: {reason}',
   'event.here.leads': 'leads {place} since epoch {epoch}',
   'event.here.registered': 'is registered with the controller',
   'event.here.fenced': 'is fenced: no heartbeat, so it leads nothing',

@@ -8,6 +8,9 @@ export default {
   'shell.ready': '{ms}ms 만에 준비됨',
   'shell.notStarted': '시작하지 못함',
   'shell.tryAgain': '다시 시도',
+  'shell.takeOver': '이 탭에서 실행',
+  'shell.joined': '브로커는 다른 탭에서 돌고 있습니다. 여기서도 모두 쓸 수 있습니다.',
+  'shell.waiting': '브로커를 돌리던 탭이 사라졌습니다. 곧 다른 탭이 이어받습니다.',
   'shell.pause': '일시 정지',
   'shell.goOn': '계속',
   'shell.pauseTitle': '저절로 바뀌는 화면을 멈춥니다. 클러스터는 계속 돌아갑니다.',
@@ -25,7 +28,7 @@ export default {
   'nav.watch': '관찰',
 
   'failure.title': '클러스터를 시작하지 못했습니다',
-  'failure.inUse': '클러스터는 한 번에 한 탭에서만 돌아갑니다. 그 탭으로 가거나, 그 탭을 닫고 여기서 다시 시도하세요. 주소에 ?name=another를 붙이면 별도의 클러스터가 열립니다.',
+  'failure.inUse': '그 탭으로 가거나, 이 탭에서 클러스터를 실행하세요. 그러면 다른 탭은 멈춥니다. 주소에 ?name=another를 붙이면 별도의 클러스터가 열립니다.',
   'failure.storage': '시크릿 창에서 나오거나 디스크 공간을 비우고 다시 시도하세요.',
   'failure.other': '다시 시도하면 될 수도 있습니다. 저장된 데이터는 그대로 있습니다.',
 
@@ -154,6 +157,7 @@ export default {
   'demo.stopped': '작은 데모가 {topic} 토픽에 주문을 쓰고 컨슈머 그룹으로 읽을 수 있습니다.',
 
   'timeline.title': '타임라인',
+  'timeline.tabs': '탭',
   'timeline.label': '클러스터 이벤트, 최신순',
   'timeline.empty': '아직 일어난 일이 없습니다.',
   'watch.title': '관찰',
@@ -192,6 +196,10 @@ export default {
   'event.linkLossy': '브로커 {to}(으)로 가는 링크: 프레임 {percent}% 손실',
   'event.linkBoth': '브로커 {to}(으)로 가는 링크: {ms}ms 느려짐, 프레임 {percent}% 손실',
   'event.linkHealed': '브로커 {to}(으)로 가는 링크: 열림',
+  'event.ownerGone': '브로커를 돌리던 탭에서 더는 돌지 않음: {reason}',
+  'event.ownerHere': '이제 이 탭에서 브로커가 돕니다',
+  'event.ownerElsewhere': '이제 다른 탭에서 브로커가 돕니다',
+  'event.ownerFailed': '이 탭에서 브로커를 시작하지 못함: {reason}',
   'event.here.leads': '에포크 {epoch}부터 {place} 파티션의 리더',
   'event.here.registered': '컨트롤러에 등록됨',
   'event.here.fenced': '격리됨: 하트비트가 없어 아무것도 이끌지 못함',

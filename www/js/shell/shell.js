@@ -2,7 +2,7 @@
 import { html, nothing } from 'lit'
 import { View } from '../kit/view.js'
 import { app } from '../app.js'
-import { LANGUAGES, lang, t } from '../i18n/index.js'
+import { LANGUAGES, explain, lang, t } from '../i18n/index.js'
 import { addKey, listenForKeys, showKeys } from './keys.js'
 import { navigate, route } from './router.js'
 import { ROUTES } from './routes.js'
@@ -21,10 +21,15 @@ class Shell extends View {
   /** @type {HTMLElement | null} */ #view = null
   /** Those that were open, as they were left: what was typed is there again. @type {Map<string, HTMLElement>} */ #views = new Map()
   #shown = ''
+  #takingOver = false
+  #takeOverFailure = ''
 
   constructor () {
     super()
-    /** Why there is no cluster: a title, what went wrong, and what to do. @type {{ title: string, text: string, hint: string } | null} */
+    /**
+     * Why there is no cluster: a title, what went wrong, and what to do; whether taking it from another tab would help.
+     * @type {{ title: string, text: string, hint: string, takeOver: boolean } | null}
+     */
     this.failure = null
     /** How long the cluster took to open; null until then. @type {number | null} */
     this.readyMs = null
@@ -70,7 +75,9 @@ class Shell extends View {
       <main id="main" tabindex="-1">
         ${app.store?.paused ? html`<p class="paused" role="status">${t('shell.paused', { count: app.store.heldBack })}</p>` : ''}
         ${this.failure ? html`<section class="failure" role="alert"><h1>${this.failure.title}</h1><p>${this.failure.text}</p><p>${this.failure.hint}</p>
-          <button type="button" class="primary" @click=${() => location.reload()}>${t('shell.tryAgain')}</button></section>` : ''}
+          <button type="button" class="primary" @click=${() => location.reload()}>${t('shell.tryAgain')}</button>
+          ${this.failure.takeOver ? html`<button type="button" data-do="take-over" @click=${takeOverAnew}>${t('shell.takeOver')}</button>` : ''}</section>` : ''}
+        ${this.#elsewhere()}
         ${this.#view ?? (this.failure ? '' : html`<div class="opening"><div class="pulse" aria-hidden="true"></div><p>${t('shell.opening')}</p></div>`)}
       </main>
       <footer><p>${t('shell.trademark')}</p></footer>
@@ -79,6 +86,25 @@ class Shell extends View {
 
   updated () {
     document.title = this.#shown ? `${t(`nav.${this.#shown}`)} · tabmq` : t('shell.title')
+  }
+
+  /** The brokers run in another tab, or nowhere: says so, and offers to have them here. */
+  #elsewhere () {
+    const role = app.source?.role
+    const joined = role === 'joined'
+    if (!joined && role !== 'waiting') return ''
+    return html`<p class="elsewhere" role="status"><span>${t(joined ? 'shell.joined' : 'shell.waiting')}</span>
+      <button type="button" data-do="take-over" ?disabled=${this.#takingOver} @click=${() => this.#takeOver()}>${t('shell.takeOver')}</button>
+      ${this.#takeOverFailure ? html`<span class="bad" role="alert">${this.#takeOverFailure}</span>` : ''}</p>`
+  }
+
+  async #takeOver () {
+    this.#takingOver = true
+    this.#takeOverFailure = ''
+    this.requestUpdate()
+    await app.source.takeOver().catch((error) => { this.#takeOverFailure = explain(error) })
+    this.#takingOver = false
+    this.requestUpdate()
   }
 
   #status () {
@@ -126,3 +152,10 @@ class Shell extends View {
   }
 }
 customElements.define('tabmq-shell', Shell)
+
+/** Opens the page again, and the cluster from whichever tab has it. */
+function takeOverAnew () {
+  const address = new URL(location.href)
+  address.searchParams.set('takeOver', 'yes')
+  location.assign(address)
+}

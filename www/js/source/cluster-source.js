@@ -6,8 +6,8 @@
  * @typedef {import('../../sdk/model.js').Partition} Partition
  * @typedef {import('../../sdk/model.js').Group} Group
  * @typedef {{ cut: boolean, delayMs: number, lossRatio: number }} LinkFaults of one direction
- * @typedef {{ type: string, broker: number, at: number, [field: string]: any }} ClusterEvent src/event.rs lists them;
- *   the page adds `workerState` and `linkChanged`
+ * @typedef {{ type: string, broker: number | null, at: number, [field: string]: any }} ClusterEvent src/event.rs lists them;
+ *   the page adds `workerState` and `linkChanged`, and without a broker `ownerGone`, `ownerChanged` and `ownerFailed`
  *
  * @typedef {object} Snapshot everything that is known, as of now; whoever asked may keep and change it
  * @property {Map<number, Broker>} brokers
@@ -21,7 +21,9 @@
  * @property {number[]} voters the brokers of the quorum
  * @property {any} cluster the SDK's cluster, for what only the live one has (export, import, sockets); else null
  * @property {(action: 'addBroker' | 'decommission') => boolean} can whether it knows how to
- * @property {() => Snapshot} snapshot
+ * @property {'opening' | 'owner' | 'joined' | 'waiting' | 'closed'} role whether the brokers run in this tab, in another, or nowhere
+ * @property {() => Promise<void>} takeOver makes them run in this one
+ * @property {() => Snapshot} snapshot; a new one is due after the event `ownerChanged`
  * @property {(listener: (event: ClusterEvent) => void) => (() => void)} subscribe events from now on, in order; the first
  *   listener also gets, at once, what happened while the cluster opened
  * @property {(broker: number) => number} memoryBytes of its worker

@@ -16,8 +16,6 @@ class LiveSource {
   constructor (cluster) {
     this.cluster = cluster
     this.name = cluster.name
-    /** @type {Map<string, import('./cluster-source.js').LinkFaults>} */
-    this.links = new Map()
   }
 
   get voters () {
@@ -27,9 +25,12 @@ class LiveSource {
   can (action) { return typeof this.cluster[action] === 'function' }
 
   snapshot () {
-    const { brokers, controller, topics, groups } = this.cluster.model
-    return structuredClone({ brokers, controller, topics, groups, links: this.links })
+    const { brokers, controller, topics, groups, links } = this.cluster.model
+    return structuredClone({ brokers, controller, topics, groups, links })
   }
+
+  get role () { return this.cluster.role }
+  takeOver () { return this.cluster.takeOver() }
 
   subscribe (listener) { return this.cluster.on('event', listener) }
 
@@ -43,7 +44,6 @@ class LiveSource {
 
   setLink (from, to, { cut = false, delayMs = 0, lossRatio = 0 }) {
     this.cluster.setLink(from, to, { cut, delayMs, lossRatio })
-    this.links.set(`${from}>${to}`, { cut, delayMs, lossRatio })
   }
 
   storage () { return this.cluster.storage() }

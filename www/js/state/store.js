@@ -44,7 +44,9 @@ const TOUCHES = {
   partitionProgress: ['progress', 'traffic'],
   groupState: ['groups'],
   offsetsCommitted: ['commits'],
-  linkChanged: ['links']
+  linkChanged: ['links'],
+  ownerGone: ['page'],
+  ownerChanged: ['page']
 }
 const FREQUENT = new Set(['partitionProgress', 'offsetsCommitted'])
 
@@ -194,6 +196,11 @@ export class Store {
     if (event.type === 'workerState') this.refusing.delete(event.broker)
     if (event.type === 'linkChanged') this.links.set(`${event.broker}>${event.to}`, { cut: event.cut, delayMs: event.delayMs, lossRatio: event.lossRatio })
     if (event.type === 'partitionProgress') this.#progressed(event)
+    // Other brokers, of which the source knows no more than it has been told.
+    if (event.type === 'ownerChanged') {
+      this.refusing.clear()
+      return this.#take()
+    }
     this.model.apply(event)
     for (const slice of TOUCHES[event.type] ?? []) this.#dirty.add(slice)
     if (!frequent) this.#dirty.add('timeline')

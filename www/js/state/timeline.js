@@ -10,7 +10,7 @@ export function concerns (event) {
   /** @type {Concern[]} */
   const found = []
   if (!inWords(event)) return found
-  found.push({ kind: 'broker', id: subject(event) })
+  if (event.broker !== null) found.push({ kind: 'broker', id: subject(event) })
   if (event.type === 'linkChanged') found.push({ kind: 'link', id: [event.broker, event.to].sort((a, b) => a - b).join('-') })
   if (event.topic !== undefined) found.push({ kind: 'topic', id: event.topic })
   if (event.group !== undefined) found.push({ kind: 'group', id: event.group })
@@ -74,6 +74,9 @@ export function inWords (event, at) {
     case 'storageFailed': return words('storageFailed', { reason }, 'bad')
     case 'connectionRefused': return words('refused', { reason }, 'bad')
     case 'linkChanged': return link(event)
+    case 'ownerGone': return words('ownerGone', { reason })
+    case 'ownerChanged': return event.here ? words('ownerHere', {}, 'good') : words('ownerElsewhere', {}, 'good')
+    case 'ownerFailed': return words('ownerFailed', { reason }, 'bad')
     default: return null
   }
 }

@@ -28,12 +28,18 @@ class Timeline extends View {
     }
     if (lines.length === 0) return html`<p class="note">${t('timeline.empty')}</p>`
     return html`<ol class="timeline" tabindex="0" aria-label=${t('timeline.label')}>${repeat(lines, ({ event }) => event, ({ event, words }) => html`
-      <li><time>${time(event.at, true)}</time><a class="who" href=${hrefOf({ kind: 'broker', id: event.broker })}>${t('broker.name', { id: event.broker })}</a>
+      <li><time>${time(event.at, true)}</time>${who(event)}
         <span class="what ${words.tone}">${rich(words.key, linked(event, words.params))}</span></li>`)}
     </ol>`
   }
 }
 customElements.define('tabmq-timeline', Timeline)
+
+/** @param {any} event */
+function who ({ broker }) {
+  if (broker === null) return html`<span class="who">${t('timeline.tabs')}</span>`
+  return html`<a class="who" href=${hrefOf({ kind: 'broker', id: broker })}>${t('broker.name', { id: broker })}</a>`
+}
 
 /** The names in a sentence as links. */
 function linked (event, params) {
