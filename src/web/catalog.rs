@@ -39,8 +39,11 @@ pub async fn write_catalog(name: String, text: String) -> Result<(), JsValue> {
 pub async fn begin_ownership(name: String) -> Result<f64, JsValue> {
     let db = IndexedDb::open(&name).await.map_err(js_error)?;
     let recovered = db.recovered().await.map_err(js_error)?;
-    let last: f64 =
-        recovered.meta.get(OWNER).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0.0);
+    let last: f64 = recovered
+        .meta
+        .get(OWNER)
+        .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
+        .unwrap_or(0.0);
     let epoch = js_sys::Date::now().max(last + 1.0);
     let op = IoOp::WriteMeta { key: OWNER.to_owned(), value: Bytes::from(epoch.to_string()), flush: false };
     let results = db.execute(vec![(IoId(0), op)]).await;
