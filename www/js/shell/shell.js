@@ -1,12 +1,14 @@
 // The frame of the page: header, navigation, the view that the address names, footer.
 import { html, nothing } from 'lit'
 import { View } from '../kit/view.js'
+import { openDialog } from '../kit/dialog.js'
 import { app } from '../app.js'
 import { LANGUAGES, explain, lang, t } from '../i18n/index.js'
 import { addKey, listenForKeys, showKeys } from './keys.js'
 import { navigate, route } from './router.js'
 import { ROUTES } from './routes.js'
 import { THEMES, chooseLanguage, chooseTheme, theme } from './settings.js'
+import './failure.js'
 import './toasts.js'
 
 const path = (d) => html`<svg viewBox="0 0 24 24" aria-hidden="true"><path d=${d}></path></svg>`
@@ -26,10 +28,7 @@ class Shell extends View {
 
   constructor () {
     super()
-    /**
-     * Why there is no cluster: a title, what went wrong, and what to do; whether taking it from another tab would help.
-     * @type {{ title: string, text: string, hint: string, takeOver: boolean } | null}
-     */
+    /** Why there is no cluster. @type {{ error: any, cluster: string } | null} */
     this.failure = null
     /** How long the cluster took to open; null until then. @type {number | null} */
     this.readyMs = null
@@ -60,7 +59,8 @@ class Shell extends View {
       <a class="skip" href="#main" @click=${(event) => { event.preventDefault(); this.#focusView() }}>${t('shell.skip')}</a>
       <header class="bar">
         <a class="brand" href="#/cluster"><svg viewBox="0 0 32 32" aria-hidden="true"><path class="edge" d="M16 7 7 24h18z"></path><circle cx="16" cy="7" r="4.5"></circle><circle cx="7" cy="24" r="4.5"></circle><circle cx="25" cy="24" r="4.5"></circle></svg><b>tabmq</b></a>
-        <div class="cluster-name" data-slot="cluster">${app.source ? html`<span class="hidden">${t('shell.cluster')} </span>${app.source.name}` : ''}</div>
+        <div class="cluster-name" data-slot="cluster">${app.source ? html`<button type="button" class="quiet" title=${t('share.switch')} @click=${showClusters}>
+          <span class="hidden">${t('shell.cluster')} </span>${app.source.name}<span aria-hidden="true"> ▾</span></button>` : ''}</div>
         <p id="status" role="status" class=${this.failure ? 'bad' : ''}>${this.#status()}</p>
         <div class="tools">
           <button type="button" class="pause ${app.store?.paused ? 'on' : ''}" aria-pressed=${app.store?.paused ? 'true' : 'false'} ?disabled=${!app.store}
@@ -74,9 +74,7 @@ class Shell extends View {
       <nav aria-label=${t('shell.views')}><ul>${ROUTES.map(({ name, icon }) => html`<li><a href="#/${name}" aria-current=${here === name ? 'page' : nothing}>${path(icon)}<span>${t(`nav.${name}`)}</span></a></li>`)}</ul></nav>
       <main id="main" tabindex="-1">
         ${app.store?.paused ? html`<p class="paused" role="status">${t('shell.paused', { count: app.store.heldBack })}</p>` : ''}
-        ${this.failure ? html`<section class="failure" role="alert"><h1>${this.failure.title}</h1><p>${this.failure.text}</p><p>${this.failure.hint}</p>
-          <button type="button" class="primary" @click=${() => location.reload()}>${t('shell.tryAgain')}</button>
-          ${this.failure.takeOver ? html`<button type="button" data-do="take-over" @click=${takeOverAnew}>${t('shell.takeOver')}</button>` : ''}</section>` : ''}
+        ${this.failure ? html`<tabmq-failure .error=${this.failure.error} .cluster=${this.failure.cluster}></tabmq-failure>` : ''}
         ${this.#elsewhere()}
         ${this.#view ?? (this.failure ? '' : html`<div class="opening"><div class="pulse" aria-hidden="true"></div><p>${t('shell.opening')}</p></div>`)}
       </main>
@@ -153,9 +151,7 @@ class Shell extends View {
 }
 customElements.define('tabmq-shell', Shell)
 
-/** Opens the page again, and the cluster from whichever tab has it. */
-function takeOverAnew () {
-  const address = new URL(location.href)
-  address.searchParams.set('takeOver', 'yes')
-  location.assign(address)
+async function showClusters () {
+  await import('../views/share/clusters.js')
+  openDialog({ title: () => t('share.clusters'), wide: true, body: () => html`<tabmq-clusters></tabmq-clusters>` })
 }
