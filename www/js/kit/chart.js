@@ -4,16 +4,20 @@
 //     .data=${[seconds, written]}></tabmq-chart>`
 //
 // data: the times (seconds since the epoch), then the values of each series, as lists or typed arrays of one length; give
-// a new outer list to have it drawn. `marks`: `{ at, label }` of events, drawn as lines and listed below.
+// a new outer list to have it drawn. `marks`: `{ at, label }` of events, drawn as lines and listed below, unless `listed` is
+// false because the view lists them for several charts.
 import { html } from 'lit'
 import { ref, createRef } from 'lit/directives/ref.js'
 import { View } from './view.js'
 import { number, t, time } from '../i18n/index.js'
 
+/** Seconds between two times below a chart. */
+const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400]
+
 /** @typedef {{ label: string, show?: (value: number) => string }} Series */
 
 class Chart extends View {
-  static properties = { title: {}, series: { attribute: false }, data: { attribute: false }, marks: { attribute: false }, height: { type: Number } }
+  static properties = { title: {}, series: { attribute: false }, data: { attribute: false }, marks: { attribute: false }, listed: { attribute: false }, height: { type: Number } }
   #holder = createRef()
   /** @type {any} */ #plot = null
   #drawnAs = ''
@@ -24,6 +28,7 @@ class Chart extends View {
     /** @type {Series[]} */ this.series = []
     /** @type {any} */ this.data = [[]]
     /** @type {{ at: number, label: string }[]} at: seconds since the epoch */ this.marks = []
+    this.listed = true
     this.height = 160
   }
 
@@ -56,7 +61,7 @@ class Chart extends View {
         return html`<div class="figure series-${index + 1}"><dt>${label}</dt><dd><b>${last >= 0 ? show(values[last] ?? 0) : '–'}</b>
           <span>${t('chart.highest', { value: show(max) })}</span></dd></div>`
       })}</dl>
-      ${this.marks.length ? html`<ul class="marks">${this.marks.map(({ at, label }) => html`<li><time>${time(at * 1000)}</time> ${label}</li>`)}</ul>` : ''}
+      ${this.listed && this.marks.length ? html`<ul class="marks">${this.marks.map(({ at, label }) => html`<li><time>${time(at * 1000)}</time> ${label}</li>`)}</ul>` : ''}
     </figure>`
   }
 
@@ -81,7 +86,7 @@ class Chart extends View {
       legend: { show: false },
       cursor: { y: false },
       scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
-      axes: [{ ...axis, values: (_, ticks) => ticks.map((at) => time(at * 1000)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((value) => show(value)) }],
+      axes: [{ ...axis, size: 28, space: 64, incrs: TIME_STEPS, values: (_, ticks) => ticks.map((at) => time(at * 1000)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((value) => show(value)) }],
       series: [{}, ...this.series.map(({ label }, index) => ({ label, stroke: colour(`--series-${index + 1}`), width: 1.5, points: { show: false } }))],
       hooks: { draw: [(plot) => this.#mark(plot, colour('--bad'))] }
     }, this.data, holder)

@@ -35,6 +35,8 @@
  * @property {(from: number, to: number, faults: Partial<LinkFaults>) => void} setLink one direction
  * @property {() => Promise<{ usage: number, quota: number, persisted: boolean }>} storage
  * @property {() => Promise<boolean>} persist
+ * @property {import('../state/latency.js').Latency} latency of sends of the page's producers
+ * @property {() => any} metrics what brokers count, by Kafka's names (sdk/index.d.ts: MetricsReport); null when it does not know
  * @property {(options?: object) => any} kafka a kafkajs-shaped client: topics, producers, consumers, groups
  * @property {() => Promise<void>} close
  */

@@ -1,5 +1,6 @@
 // The live cluster, through the package.
 import { createCluster } from '../../sdk/index.js'
+import { Latency, timed } from '../state/latency.js'
 
 /**
  * @typedef {import('./cluster-source.js').ClusterSource} ClusterSource
@@ -16,6 +17,8 @@ class LiveSource {
   constructor (cluster) {
     this.cluster = cluster
     this.name = cluster.name
+    /** Of all producers that the page makes. */
+    this.latency = new Latency()
   }
 
   get voters () {
@@ -48,6 +51,14 @@ class LiveSource {
 
   storage () { return this.cluster.storage() }
   persist () { return this.cluster.persist() }
-  kafka (options) { return this.cluster.kafka(options) }
+  metrics () { return this.can('metrics') ? this.cluster.metrics() : null }
+
+  kafka (options) {
+    const kafka = this.cluster.kafka(options)
+    const producer = kafka.producer.bind(kafka)
+    kafka.producer = (given) => timed(producer(given), this.latency)
+    return kafka
+  }
+
   close () { return this.cluster.close() }
 }

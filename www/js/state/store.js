@@ -13,6 +13,7 @@
 //   page       the page's own state: what is selected, whether drawing is paused
 //   held       how many events a pause holds back
 import { ClusterModel } from '../../sdk/model.js'
+import { History } from './history.js'
 import { Meter } from './meter.js'
 import { concerns } from './timeline.js'
 
@@ -80,10 +81,13 @@ export class Store {
     // Events of before the first snapshot are for the timeline; the snapshot has what they led to.
     this.#detach = source.subscribe((event) => this.#add(event))
     this.#take()
+    /** What the charts show. It goes on during a pause. */
+    this.history = new History(source)
   }
 
   close () {
     this.#detach()
+    this.history.end()
     clearTimeout(this.#timer)
     cancelAnimationFrame(this.#frame)
     this.#watchers.clear()

@@ -49,10 +49,11 @@ function linked (event, params) {
     if (concern.kind === 'topic' && params.place !== undefined) links.place = link(params.place)
     if (concern.kind === 'topic' && params.topic !== undefined) links.topic = link(params.topic)
     if (concern.kind === 'group') links.group = link(params.group)
+    if (concern.kind === 'link') links.to = link(params.to)
   }
-  for (const name of ['leader', 'id', 'to']) {
+  for (const name of ['leader', 'id']) {
     const broker = params[name]
-    if (typeof broker === 'number' && app.store.model.brokers.has(broker) && (name !== 'to' || event.type === 'linkChanged')) {
+    if (typeof broker === 'number' && app.store.model.brokers.has(broker)) {
       links[name] = html`<a href=${hrefOf({ kind: 'broker', id: broker })}>${broker}</a>`
     }
   }
