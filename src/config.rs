@@ -133,6 +133,7 @@ const BROKER: &[Row] = &[
     Row("group.max.size", POSITIVE, "2147483647", "2147483647"),
     Row("group.min.session.timeout.ms", POSITIVE, "6000", "500"),
     Row("leader.imbalance.check.interval.seconds", POSITIVE, "300", "10"),
+    Row("leader.imbalance.per.broker.percentage", NOT_NEGATIVE, "10", "10"),
     Row("log.cleaner.backoff.ms", POSITIVE, "15000", "2000"),
     // Kafka: 128 MiB, for its table of key hashes. Ours holds the keys themselves.
     Row("log.cleaner.dedupe.buffer.size", Kind::Number { min: 65536, max: 67_108_864 }, "8388608", "8388608"),
@@ -287,6 +288,8 @@ typed! {
     group_min_session_timeout ms "group.min.session.timeout.ms";
     /// Between two looks for partitions not led by their preferred replica, in seconds.
     leader_imbalance_check_interval_seconds number "leader.imbalance.check.interval.seconds";
+    /// So much of a broker's preferred partitions may be led by others before they are given back to it, in percent.
+    leader_imbalance_per_broker_percentage number "leader.imbalance.per.broker.percentage";
     /// Between two looks for logs to compact.
     log_cleaner_backoff ms "log.cleaner.backoff.ms";
     /// Bytes of keys that one compaction holds in memory, at most.
@@ -448,6 +451,15 @@ pub fn topic_entries(broker: &BrokerConfig, overrides: &BTreeMap<String, String>
             ConfigEntry { name: row.0, value, default, kind: row.1 }
         })
         .collect()
+}
+
+/// One topic config's value: `own` if the topic has one, else its broker's.
+pub fn topic_value<'a>(broker: &'a BrokerConfig, name: &str, own: Option<&'a str>) -> &'a str {
+    let row = TOPIC.iter().find(|(row, _)| row.0 == name);
+    own.or_else(|| {
+        row.map(|(row, from)| from.map_or_else(|| default_of(row, broker.profile), |name| broker.value(name)))
+    })
+    .unwrap_or_default()
 }
 
 /// Checks one topic config.

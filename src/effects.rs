@@ -81,6 +81,21 @@ pub struct Effects {
     pub ios: VecDeque<(IoId, IoOp)>,
     /// Facts for the page.
     pub events: VecDeque<ClusterEvent>,
+    /// Added up, never taken.
+    pub counts: Counts,
+}
+
+/// What parts count, from the broker's start on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records that clients' produces appended.
+    pub messages_in: u64,
+    /// Their bytes, as batches.
+    pub bytes_in: u64,
+    /// ISRs of partitions led here that became smaller.
+    pub isr_shrinks: u64,
+    /// ISRs of partitions led here that grew.
+    pub isr_expands: u64,
 }
 
 /// How a request is answered.

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::types::{BrokerId, Generation, LeaderEpoch, Offset, PartitionIndex, TopicName};
+use crate::types::{BrokerId, Generation, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicName};
 
 /// One fact of a broker's life. All but `PartitionProgress` and `OffsetsCommitted` are discrete and never dropped; those
 /// two are frequent, and the host keeps only the latest of each key per frame.
@@ -65,7 +65,12 @@ pub enum ClusterEvent {
         /// Its name.
         topic: TopicName,
     },
-    /// The controller changed a partition: a new leader, or another ISR.
+    /// The controller forgot a broker: it has left the cluster.
+    BrokerUnregistered {
+        /// Which.
+        id: BrokerId,
+    },
+    /// The controller changed a partition: a new leader, another ISR, or other replicas.
     PartitionChanged {
         /// The topic.
         topic: TopicName,
@@ -75,12 +80,22 @@ pub enum ClusterEvent {
         leader: Option<BrokerId>,
         /// The leader epoch.
         leader_epoch: LeaderEpoch,
-        /// Replicas, preferred leader first.
+        /// Raised by each change of the partition.
+        partition_epoch: PartitionEpoch,
+        /// Replicas, preferred leader first. During a reassignment those that are to be, then those that go.
         replicas: Vec<BrokerId>,
+        /// Those that a reassignment brings.
+        adding: Vec<BrokerId>,
+        /// Those that go when it is complete.
+        removing: Vec<BrokerId>,
         /// The in-sync replicas.
         isr: Vec<BrokerId>,
+        /// Replicas that may lead when the ISR is empty (KIP-966).
+        elr: Vec<BrokerId>,
         /// True when this change elected a leader (the epoch rose).
         elected: bool,
+        /// True when the leader elected may lack committed records.
+        unclean: bool,
     },
     /// This broker took a role in a partition.
     PartitionRole {
@@ -94,6 +109,8 @@ pub enum ClusterEvent {
         leader: Option<BrokerId>,
         /// The leader epoch.
         leader_epoch: LeaderEpoch,
+        /// Raised by each change of the partition.
+        partition_epoch: PartitionEpoch,
         /// Replicas, preferred leader first.
         replicas: Vec<BrokerId>,
         /// The in-sync replicas.

@@ -32,6 +32,14 @@ pub enum Mutation {
     AcceptIneligibleReplica,
     /// The controller makes any replica leader, in sync or not.
     ElectOutOfSync,
+    /// A reassignment is complete before the replicas that it brings are in sync.
+    ReassignBeforeInSync,
+    /// A replica that a reassignment takes off stays in the ISR.
+    RemovedReplicaStaysInIsr,
+    /// A partition without a leader gets one that lacks records, whatever `unclean.leader.election.enable` says.
+    UncleanWithoutLeave,
+    /// A broker that did not stop in good order stays eligible to lead.
+    EligibleAfterUncleanShutdown,
     /// A broker that registers anew keeps what its earlier life led.
     KeepLeadershipAcrossRestart,
     /// A leader that is deposed answers waiting produces as if all were well.
@@ -68,7 +76,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Those that the fixed seeds find.
-    pub const ALL: [Mutation; 24] = [
+    pub const ALL: [Mutation; 27] = [
         Mutation::AckBeforeDurable,
         Mutation::AckOneBeforeDurable,
         Mutation::VoteBeforePersisted,
@@ -83,6 +91,9 @@ impl Mutation {
         Mutation::AcceptStaleIsr,
         Mutation::AcceptIneligibleReplica,
         Mutation::ElectOutOfSync,
+        Mutation::ReassignBeforeInSync,
+        Mutation::RemovedReplicaStaysInIsr,
+        Mutation::UncleanWithoutLeave,
         Mutation::KeepLeadershipAcrossRestart,
         Mutation::AckAfterDeposed,
         Mutation::ShrinkIsrAtOnce,
@@ -95,7 +106,8 @@ impl Mutation {
         Mutation::CommitsOutliveGeneration,
     ];
     /// Found by the simulator in longer runs; not known to be found by the fixed seeds.
-    pub const RARE: [Mutation; 6] = [
+    pub const RARE: [Mutation; 7] = [
+        Mutation::EligibleAfterUncleanShutdown,
         Mutation::RefusedRequestClosesPeer,
         Mutation::FetchWithoutLeaderEpoch,
         Mutation::StaleLookupStalls,

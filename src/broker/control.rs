@@ -103,7 +103,13 @@ impl Broker {
             Request::CreateTopics(r) => controller.create_topics(r),
             Request::DeleteTopics(r) => controller.delete_topics(r),
             Request::CreatePartitions(r) => controller.create_partitions(r),
+            Request::AlterConfigs(r) => controller.alter_configs(r),
             Request::IncrementalAlterConfigs(r) => controller.incremental_alter_configs(r),
+            Request::ElectLeaders(r) => controller.elect_leaders(r),
+            Request::AlterPartitionReassignments(r) => controller.alter_partition_reassignments(r),
+            Request::ListPartitionReassignments(r) => controller.list_partition_reassignments(r),
+            Request::UpdateFeatures(r) => controller.update_features(r),
+            Request::UnregisterBroker(r) => controller.unregister_broker(r),
             other => unreachable!("{:?} is not the controller's", other.key()),
         };
         let refusal = error_response(&request, ErrorCode::NotController, NOT_CONTROLLER);
@@ -147,6 +153,7 @@ impl Broker {
             if let Some(waiting) = parked.reply {
                 self.fx.replies.push_back((waiting.token, Reply::Response(waiting.response)));
             }
+            parked.events.iter().for_each(|event| self.metrics.decided(event));
             self.fx.events.extend(parked.events);
         }
     }

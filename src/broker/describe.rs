@@ -1,4 +1,4 @@
-//! DescribeCluster 0-2, DescribeConfigs 1-4: answered from this broker's image.
+//! DescribeCluster 0-2, DescribeConfigs 1-4, ListConfigResources 0-1: answered from this broker's image.
 
 use crate::config::{ConfigEntry, Kind, topic_entries};
 use crate::controller::Resource;
@@ -8,8 +8,10 @@ use crate::protocol::messages::describe_configs_request::DescribeConfigsResource
 use crate::protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
+use crate::protocol::messages::list_config_resources_response::ConfigResource;
 use crate::protocol::messages::{
     self, DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest, DescribeConfigsResponse,
+    ListConfigResourcesRequest, ListConfigResourcesResponse,
 };
 use crate::protocol::{ErrorCode, StrBytes};
 use crate::types::TopicName;
@@ -66,6 +68,25 @@ impl Broker {
             }
         });
         let response = DescribeConfigsResponse::default().with_results(results.collect());
+        self.fx.reply(token, response);
+    }
+
+    /// What has configs: topics and brokers. Version 0 asks for client metrics alone (KIP-714), of which there are none.
+    pub(super) fn serve_list_config_resources(
+        &mut self,
+        token: ReplyToken,
+        version: i16,
+        request: &ListConfigResourcesRequest,
+    ) {
+        let wanted = |kind: i8| {
+            version > 0 && (request.resource_types.is_empty() || request.resource_types.contains(&kind))
+        };
+        let topics = self.image.topics().map(|(_, topic)| (TOPIC, topic.name.to_string()));
+        let brokers = self.image.brokers().map(|(id, _)| (BROKER, id.to_string()));
+        let resources = topics.chain(brokers).filter(|(kind, _)| wanted(*kind)).map(|(kind, name)| {
+            ConfigResource::default().with_resource_type(kind).with_resource_name(StrBytes::from_string(name))
+        });
+        let response = ListConfigResourcesResponse::default().with_config_resources(resources.collect());
         self.fx.reply(token, response);
     }
 

@@ -54,7 +54,9 @@ impl Broker {
         };
         let fx = &mut self.fx;
         match request.body {
-            Request::ApiVersions(_) => fx.reply(token, api_versions::supported()),
+            Request::ApiVersions(_) => {
+                fx.reply(token, api_versions::supported(self.image.features(), self.replayed));
+            }
             Request::Produce(body) => self.replicas.produce(now, token, version, body, fx),
             Request::Fetch(body) => self.replicas.fetch(now, token, version, body, true, fx),
             Request::ListOffsets(body) => self.replicas.list_offsets(now, token, version, body, fx),
@@ -63,15 +65,15 @@ impl Broker {
                 self.replicas.offsets_for_leader_epoch(now, token, version, body, fx);
             }
             Request::Metadata(body) => self.serve_metadata(now, token, version, &body),
+            Request::DescribeTopicPartitions(body) => self.serve_describe_topic_partitions(token, &body),
             Request::DescribeCluster(body) => self.serve_describe_cluster(token, &body),
+            Request::ListConfigResources(body) => self.serve_list_config_resources(token, version, &body),
+            Request::DescribeLogDirs(body) => self.replicas.describe_log_dirs(token, &body, fx),
+            Request::DescribeProducers(body) => self.replicas.describe_producers(token, &body, fx),
             Request::DescribeConfigs(body) => self.serve_describe_configs(token, &body),
             Request::FindCoordinator(body) => self.serve_find_coordinator(now, token, version, &body),
             Request::InitProducerId(body) => self.producer_ids.init(now, &self.config, token, &body, fx),
-            Request::CreateTopics(_)
-            | Request::DeleteTopics(_)
-            | Request::CreatePartitions(_)
-            | Request::IncrementalAlterConfigs(_)
-            | Request::DescribeQuorum(_) => self.serve_by_controller(now, token, request.body),
+            body if is_for_controller(&body) => self.serve_by_controller(now, token, body),
             Request::JoinGroup(_)
             | Request::SyncGroup(_)
             | Request::Heartbeat(_)
@@ -80,6 +82,7 @@ impl Broker {
             | Request::OffsetFetch(_)
             | Request::DescribeGroups(_)
             | Request::ListGroups(_)
+            | Request::OffsetDelete(_)
             | Request::DeleteGroups(_) => {
                 self.groups.coordinator.handle(now, token, version, client, request.body, fx);
             }
@@ -91,6 +94,7 @@ impl Broker {
             | Request::BrokerRegistration(_)
             | Request::BrokerHeartbeat(_)
             | Request::AllocateProducerIds(_) => unreachable!("clients are refused these"),
+            other => unreachable!("{:?} is the controller's", other.key()),
         }
     }
 
@@ -103,6 +107,10 @@ impl Broker {
             Request::CreateTopics(r) => Some(r.timeout_ms),
             Request::DeleteTopics(r) => Some(r.timeout_ms),
             Request::CreatePartitions(r) => Some(r.timeout_ms),
+            Request::ElectLeaders(r) => Some(r.timeout_ms),
+            Request::AlterPartitionReassignments(r) => Some(r.timeout_ms),
+            Request::ListPartitionReassignments(r) => Some(r.timeout_ms),
+            Request::UpdateFeatures(r) => Some(r.timeout_ms),
             _ => None,
         };
         let timeout = asked.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
@@ -123,15 +131,7 @@ impl Broker {
         let Ok(inner) = decode_request(Bytes::from(envelope.request_data.to_vec())) else {
             return self.fx.reply(outer, refuse(ErrorCode::InvalidRequest));
         };
-        let served = matches!(
-            inner.body,
-            Request::CreateTopics(_)
-                | Request::DeleteTopics(_)
-                | Request::CreatePartitions(_)
-                | Request::IncrementalAlterConfigs(_)
-                | Request::DescribeQuorum(_)
-        );
-        if !served {
+        if !is_for_controller(&inner.body) {
             return self.fx.reply(outer, refuse(ErrorCode::InvalidRequest));
         }
         if !self.control.is_active() {
@@ -141,4 +141,22 @@ impl Broker {
         let token = self.token(origin);
         self.serve_as_controller(now, token, inner.body);
     }
+}
+
+/// True for a client's requests that only the active controller can serve.
+fn is_for_controller(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::CreateTopics(_)
+            | Request::DeleteTopics(_)
+            | Request::CreatePartitions(_)
+            | Request::AlterConfigs(_)
+            | Request::IncrementalAlterConfigs(_)
+            | Request::ElectLeaders(_)
+            | Request::AlterPartitionReassignments(_)
+            | Request::ListPartitionReassignments(_)
+            | Request::UpdateFeatures(_)
+            | Request::UnregisterBroker(_)
+            | Request::DescribeQuorum(_)
+    )
 }

@@ -52,6 +52,20 @@ pub fn error_response(request: &Request, error: ErrorCode, message: &str) -> Res
                     .collect(),
             )
             .into(),
+        Request::AlterConfigs(r) => AlterConfigsResponse::default()
+            .with_responses(
+                r.resources
+                    .iter()
+                    .map(|resource| {
+                        alter_configs_response::AlterConfigsResourceResponse::default()
+                            .with_resource_type(resource.resource_type)
+                            .with_resource_name(resource.resource_name.clone())
+                            .with_error_code(code)
+                            .with_error_message(text.clone())
+                    })
+                    .collect(),
+            )
+            .into(),
         Request::IncrementalAlterConfigs(r) => IncrementalAlterConfigsResponse::default()
             .with_responses(
                 r.resources
@@ -66,6 +80,21 @@ pub fn error_response(request: &Request, error: ErrorCode, message: &str) -> Res
                     .collect(),
             )
             .into(),
+        Request::ElectLeaders(_) => ElectLeadersResponse::default().with_error_code(code).into(),
+        Request::AlterPartitionReassignments(_) => AlterPartitionReassignmentsResponse::default()
+            .with_error_code(code)
+            .with_error_message(text)
+            .into(),
+        Request::ListPartitionReassignments(_) => ListPartitionReassignmentsResponse::default()
+            .with_error_code(code)
+            .with_error_message(text)
+            .into(),
+        Request::UpdateFeatures(_) => {
+            UpdateFeaturesResponse::default().with_error_code(code).with_error_message(text).into()
+        }
+        Request::UnregisterBroker(_) => {
+            UnregisterBrokerResponse::default().with_error_code(code).with_error_message(text).into()
+        }
         Request::DescribeQuorum(_) => {
             DescribeQuorumResponse::default().with_error_code(code).with_error_message(text).into()
         }
@@ -89,12 +118,17 @@ pub fn error_response(request: &Request, error: ErrorCode, message: &str) -> Res
         Request::EndQuorumEpoch(_) => EndQuorumEpochResponse::default().with_error_code(code).into(),
         Request::Fetch(_) => FetchResponse::default().with_error_code(code).into(),
         Request::ListGroups(_) => ListGroupsResponse::default().with_error_code(code).into(),
-        Request::ApiVersions(_) => super::api_versions::supported().with_error_code(code).into(),
+        Request::ApiVersions(_) => super::api_versions::unsupported().with_error_code(code).into(),
         // These name an error per partition or group only, and their handlers never fail as a whole.
         Request::Produce(_)
         | Request::ListOffsets(_)
         | Request::DeleteRecords(_)
         | Request::Metadata(_)
+        | Request::DescribeTopicPartitions(_)
+        | Request::ListConfigResources(_)
+        | Request::DescribeLogDirs(_)
+        | Request::DescribeProducers(_)
+        | Request::OffsetDelete(_)
         | Request::OffsetCommit(_)
         | Request::OffsetFetch(_)
         | Request::FindCoordinator(_)

@@ -21,6 +21,9 @@ use super::errors::error_response;
 /// Between two attempts.
 const RETRY: Duration = Duration::from_millis(50);
 
+/// UpdateFeatures' `UpgradeType`.
+const SAFE_DOWNGRADE: i8 = 2;
+
 /// Requests on their way to the controller.
 #[derive(Debug, Default)]
 pub struct Forwarder {
@@ -118,6 +121,14 @@ pub fn newest(body: Request) -> Request {
             let states = named.into_iter().map(|name| DeleteTopicState::default().with_name(Some(name)));
             delete.topics.extend(states);
             delete.into()
+        }
+        Request::UpdateFeatures(mut update) => {
+            for asked in &mut update.feature_updates {
+                if std::mem::take(&mut asked.allow_downgrade) {
+                    asked.upgrade_type = SAFE_DOWNGRADE;
+                }
+            }
+            update.into()
         }
         other => other,
     }

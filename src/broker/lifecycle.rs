@@ -6,7 +6,9 @@
 //! | registered | heartbeats go out; the controller keeps us fenced until our replay has passed our registration | a heartbeat says unfenced |
 //! | running | unfenced: may lead and be in ISRs | shutdown asked for, or the controller no longer knows our epoch, or we register anew |
 //! | stopping | heartbeats say that we want to stop; leadership moves away | a heartbeat says we may |
-//! | stopped | the host ends us | |
+//! | stopped | the host ends us, when it is written down that we have stopped in good order | |
+
+use bytes::Bytes;
 
 use crate::config::BrokerConfig;
 use crate::effects::{Effects, Lane, PeerResult, RequestId};
@@ -18,6 +20,10 @@ use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerEpoch, BrokerId, Offset, Uuid};
 
+/// The meta key under which a broker that stops in good order leaves its epoch, as int64: the next registration names it, and
+/// so says that nothing was lost (KIP-966). After any other end the epoch there is an earlier one, or none.
+pub const CLEAN_SHUTDOWN_KEY: &str = "clean-shutdown";
+
 /// Between attempts while the controller is unknown, away or says no.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -27,7 +33,7 @@ pub struct Lifecycle {
     rng: Rng,
     incarnation: Uuid,
     epoch: Option<BrokerEpoch>,
-    /// The epoch that this broker laid down itself.
+    /// The epoch that this broker laid down itself, in this life or at the end of the last.
     left: Option<BrokerEpoch>,
     fenced: bool,
     want_shut_down: bool,
@@ -37,13 +43,15 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// A broker that has just started.
-    pub fn new(mut rng: Rng, now: Instant) -> Self {
+    /// A broker that has just started. `clean_shutdown` is what the last life left under `CLEAN_SHUTDOWN_KEY`.
+    pub fn new(mut rng: Rng, now: Instant, clean_shutdown: Option<Bytes>) -> Self {
+        let epoch =
+            clean_shutdown.and_then(|bytes| Some(i64::from_be_bytes(bytes.as_ref().try_into().ok()?)));
         Self {
             incarnation: rng.uuid(),
             rng,
             epoch: None,
-            left: None,
+            left: epoch.map(BrokerEpoch),
             fenced: true,
             want_shut_down: false,
             stopped: false,
@@ -66,7 +74,8 @@ impl Lifecycle {
     /// them, until it has caught up again.
     pub fn register_anew(&mut self, now: Instant) {
         let Some(epoch) = self.epoch.take() else { return };
-        self.left = Some(epoch);
+        // On its way out it would say by its epoch that nothing was lost.
+        self.left = Some(epoch).filter(|_| !self.want_shut_down);
         self.incarnation = self.rng.uuid();
         self.fenced = true;
         self.in_flight = None;
@@ -82,6 +91,12 @@ impl Lifecycle {
     /// True when the controller has let this broker stop.
     pub fn has_stopped(&self) -> bool {
         self.stopped
+    }
+
+    /// What to leave under `CLEAN_SHUTDOWN_KEY`, once stopped.
+    pub fn clean_shutdown(&self) -> Option<Bytes> {
+        let epoch = self.epoch.filter(|_| self.stopped)?;
+        Some(Bytes::copy_from_slice(&epoch.0.to_be_bytes()))
     }
 
     /// A new controller is known: speak to it at once.

@@ -106,8 +106,6 @@ impl Broker {
         state: &PartitionState,
     ) -> MetadataResponsePartition {
         let ids = |ids: &[BrokerId]| ids.iter().map(|id| messages::BrokerId(id.0)).collect();
-        let offline = |id: &BrokerId| self.image.broker(*id).is_none_or(|broker| broker.fenced);
-        let away: Vec<BrokerId> = state.replicas.iter().copied().filter(offline).collect();
         let error = state.leader.is_none().then_some(ErrorCode::LeaderNotAvailable);
         MetadataResponsePartition::default()
             .with_error_code(crate::protocol::error::code_of(error))
@@ -116,7 +114,13 @@ impl Broker {
             .with_leader_epoch(state.leader_epoch.0)
             .with_replica_nodes(ids(&state.replicas))
             .with_isr_nodes(ids(&state.isr))
-            .with_offline_replicas(ids(&away))
+            .with_offline_replicas(ids(&self.offline_replicas(state)))
+    }
+
+    /// Replicas on brokers that are away.
+    pub(super) fn offline_replicas(&self, state: &PartitionState) -> Vec<BrokerId> {
+        let offline = |id: &BrokerId| self.image.broker(*id).is_none_or(|broker| broker.fenced);
+        state.replicas.iter().copied().filter(offline).collect()
     }
 
     /// Has a topic created, for nobody in particular; the client that needs it asks again.

@@ -8,12 +8,14 @@ mod api_versions;
 mod connections;
 mod control;
 mod describe;
+mod describe_topic_partitions;
 mod dispatch;
 mod errors;
 mod forward;
 mod groups;
 mod lifecycle;
 mod metadata;
+mod metrics;
 mod producer_ids;
 mod replay;
 
@@ -22,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 pub use connections::Conn;
+pub use metrics::{Gauges, Meters, MetricsReport, RequestStats};
 
 use crate::config::BrokerConfig;
 use crate::controller::{Changes, Controller, MetadataImage};
@@ -40,7 +43,8 @@ use connections::{ConnOutput, Connections, Place};
 use control::ControlPlane;
 use forward::Forwarder;
 use groups::Groups;
-use lifecycle::Lifecycle;
+use lifecycle::{CLEAN_SHUTDOWN_KEY, Lifecycle};
+use metrics::Metrics;
 use producer_ids::ProducerIds;
 
 /// What a host tells its broker. One input is exactly one mutation.
@@ -141,12 +145,15 @@ pub struct Broker {
     lifecycle: Lifecycle,
     forwarder: Forwarder,
     producer_ids: ProducerIds,
+    metrics: Metrics,
     /// Who the parts were told is the controller.
     known_controller: Option<BrokerId>,
     /// Topics being created on the way.
     creating: BTreeSet<TopicName>,
     /// Set when controlled shutdown is done.
     stopped: bool,
+    /// The write of it, under way.
+    stopping_io: Option<IoId>,
 }
 
 impl Broker {
@@ -156,6 +163,7 @@ impl Broker {
         let mut fx = Effects::default();
         let metadata_log = recovered.logs.remove(&LogId::METADATA).unwrap_or_default();
         let quorum_state = recovered.meta.remove(QUORUM_STATE_KEY);
+        let clean_shutdown = recovered.meta.remove(CLEAN_SHUTDOWN_KEY);
         let quorum =
             Quorum::open(&config, quorum_state, metadata_log, Rng::new(rng.next_u64()), now, &mut fx);
         let replicas = ReplicaManager::new(&config, recovered, now, &mut fx);
@@ -163,7 +171,7 @@ impl Broker {
             connections: Connections::new(config.socket_request_max_bytes() as usize),
             control: ControlPlane::new(Controller::new(&config, Rng::new(rng.next_u64()))),
             groups: Groups::new(GroupCoordinator::new(&config, Rng::new(rng.next_u64()))),
-            lifecycle: Lifecycle::new(rng, now),
+            lifecycle: Lifecycle::new(rng, now, clean_shutdown),
             config,
             fx,
             outputs: VecDeque::new(),
@@ -179,9 +187,11 @@ impl Broker {
             replicas,
             forwarder: Forwarder::default(),
             producer_ids: ProducerIds::default(),
+            metrics: Metrics::default(),
             known_controller: None,
             creating: BTreeSet::new(),
             stopped: false,
+            stopping_io: None,
         };
         broker.settle(now);
         broker
@@ -189,6 +199,9 @@ impl Broker {
 
     /// Takes one input. Never panics on what came from outside; a broken invariant of our own does.
     pub fn handle(&mut self, now: Instant, input: Input) {
+        if let Input::Frame { .. } = &input {
+            self.metrics.frame_in();
+        }
         match input {
             Input::Frame { from: Conn::Peer { broker, lane, outbound: true }, bytes } => {
                 if let Some((id, result)) = self.connections.response(broker, lane, bytes) {
@@ -198,6 +211,7 @@ impl Broker {
             Input::Frame { from, bytes } => {
                 for (place, request) in self.connections.received(from, bytes) {
                     let token = self.token(Origin::Conn(place));
+                    self.metrics.request(now, token, request.key);
                     self.serve(now, token, from, request);
                 }
             }
@@ -211,6 +225,7 @@ impl Broker {
                 }
             }
             Input::Completed { io, result } => match self.io_owners.remove(&io) {
+                Some(_) if self.stopping_io == Some(io) => self.fx.event(ClusterEvent::ReadyToStop),
                 Some(IoOwner::Quorum) => self.quorum.handle_io(now, io, result, &mut self.fx),
                 Some(IoOwner::Replicas) => self.replicas.handle_io(now, io, result, &mut self.fx),
                 None => panic!("storage completed {io:?}, which was not under way"),
@@ -288,7 +303,10 @@ impl Broker {
                 self.stopped = true;
                 self.replicas.shut_down(&mut self.fx);
                 self.quorum.resign(now, &mut self.fx);
-                self.fx.event(ClusterEvent::ReadyToStop);
+                // After all that was written before: what it says is true then.
+                let value = self.lifecycle.clean_shutdown().unwrap_or_default();
+                let op = IoOp::WriteMeta { key: CLEAN_SHUTDOWN_KEY.to_owned(), value, flush: true };
+                self.stopping_io = Some(self.fx.submit(op));
             }
             if !self.carry_out(now) {
                 break;
@@ -300,7 +318,7 @@ impl Broker {
     fn carry_out(&mut self, now: Instant) -> bool {
         let mut came_back = false;
         while let Some((token, reply)) = self.fx.replies.pop_front() {
-            self.answer(token, reply);
+            self.answer(now, token, reply);
         }
         while let Some((io, op)) = self.fx.ios.pop_front() {
             let owner = match &op {
@@ -329,7 +347,10 @@ impl Broker {
         }
         while let Some(output) = self.connections.pop_output() {
             self.outputs.push_back(match output {
-                ConnOutput::Send(to, bytes) => Output::Send { to, bytes },
+                ConnOutput::Send(to, bytes) => {
+                    self.metrics.frame_out();
+                    Output::Send { to, bytes }
+                }
                 ConnOutput::Close(conn) => Output::Close(conn),
             });
         }
@@ -343,12 +364,16 @@ impl Broker {
     }
 
     /// Brings a reply to who waits for it.
-    fn answer(&mut self, token: ReplyToken, reply: Reply) {
+    fn answer(&mut self, now: Instant, token: ReplyToken, reply: Reply) {
+        self.metrics.answered(now, token);
+        if let (Reply::Response(response), Some(Origin::Conn(place))) = (&reply, self.origins.get(&token)) {
+            self.metrics.served(response, matches!(place.conn, Conn::Client(_)));
+        }
         match self.origins.remove(&token) {
             Some(Origin::Conn(place)) => self.connections.reply(place, reply),
             Some(Origin::Envelope { outer, version, correlation_id }) => {
                 let reply = forward::wrap(reply, version, correlation_id);
-                self.answer(outer, reply);
+                self.answer(now, outer, reply);
             }
             Some(Origin::Loopback { lane, id }) => {
                 let result = match reply {
@@ -369,7 +394,12 @@ impl Broker {
         let fx = &mut self.fx;
         match lane {
             Lane::Quorum | Lane::QuorumFetch => self.quorum.handle_response(now, id, from, result, fx),
-            Lane::ReplicaFetch => self.replicas.handle_response(now, id, from, result, fx),
+            Lane::ReplicaFetch => {
+                if let Ok(response) = &result {
+                    self.metrics.replicated(response);
+                }
+                self.replicas.handle_response(now, id, from, result, fx);
+            }
             Lane::Forward => self.forwarder.on_response(now, id, result, fx),
             Lane::Control => {
                 let taken = self.lifecycle.on_response(now, &self.config, id, &result, fx)

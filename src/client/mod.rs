@@ -21,7 +21,7 @@ use bytes::Bytes;
 use crate::protocol::ErrorCode;
 use crate::time::{Duration, Instant};
 
-pub use admin::{Admin, AdminCall, AdminReply, ConfigChange, NewTopic};
+pub use admin::{Admin, AdminCall, AdminReply, ConfigChange, NewReplicas, NewTopic};
 pub use assignor::Assignor;
 pub use consumer::{Consumer, ConsumerCall, ConsumerEvent, ConsumerOptions, ConsumerReply, FetchedBatch};
 pub use copier::{Copier, CopierCall, CopierReply, ReadBatches};

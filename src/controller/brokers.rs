@@ -1,10 +1,11 @@
-//! Brokers: registration, heartbeats, fencing, controlled shutdown (KIP-631).
+//! Brokers: registration, heartbeats, fencing, controlled shutdown (KIP-631); UnregisterBroker 0 (KIP-543).
 
 use crate::mutation::{Mutation, mutated};
-use crate::protocol::ErrorCode;
 use crate::protocol::messages::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
+    UnregisterBrokerRequest, UnregisterBrokerResponse,
 };
+use crate::protocol::{ErrorCode, StrBytes};
 use crate::time::Instant;
 use crate::types::{BrokerEpoch, BrokerId, Offset};
 
@@ -57,6 +58,8 @@ impl Controller {
             decision.response = Some(BrokerRegistrationResponse::default().with_broker_epoch(epoch).into());
             return decision;
         }
+        // Who stopped when it was allowed to, and says so by its last epoch, has kept what it had (KIP-966).
+        let clean = same && known.is_some_and(|broker| broker.fenced && broker.in_controlled_shutdown);
         let epoch = BrokerEpoch(log_end.0);
         let record = MetadataRecord::RegisterBroker {
             id,
@@ -70,7 +73,7 @@ impl Controller {
         self.decide(record, &mut decision);
         // An earlier life may have led with records that this one has lost: others take over, in new epochs.
         if !mutated(Mutation::KeepLeadershipAcrossRestart) {
-            self.leave_partitions(id, &mut decision);
+            self.leave_partitions(id, !clean, &mut decision);
         }
         self.heard(now, id);
         decision.response = Some(BrokerRegistrationResponse::default().with_broker_epoch(epoch.0).into());
@@ -95,7 +98,7 @@ impl Controller {
         if request.want_shut_down {
             if !stopping {
                 self.change_registration(id, None, true, &mut decision);
-                self.leave_partitions(id, &mut decision);
+                self.leave_partitions(id, false, &mut decision);
             }
         } else if fenced && !request.want_fence && caught_up {
             self.change_registration(id, Some(false), false, &mut decision);
@@ -114,6 +117,28 @@ impl Controller {
             .with_is_caught_up(caught_up)
             .with_is_fenced(fenced)
             .with_should_shut_down(should_shut_down);
+        decision.response = Some(response.into());
+        decision
+    }
+
+    /// Forgets a broker. It is in no ISR any more; replicas that are left on it have to be moved or come back with it.
+    pub fn unregister_broker(&mut self, request: &UnregisterBrokerRequest) -> Decision {
+        let id = BrokerId(request.broker_id.0);
+        let mut decision = Decision::default();
+        let mut response = UnregisterBrokerResponse::default();
+        match self.image.broker(id).map(|broker| broker.epoch) {
+            None => {
+                let message = format!("Broker ID {id} is not currently registered");
+                response = response
+                    .with_error_code(ErrorCode::BrokerIdNotRegistered.code())
+                    .with_error_message(Some(StrBytes::from_string(message)));
+            }
+            Some(epoch) => {
+                self.sessions.remove(&id);
+                self.leave_partitions(id, true, &mut decision);
+                self.decide(MetadataRecord::UnregisterBroker { id, epoch }, &mut decision);
+            }
+        }
         decision.response = Some(response.into());
         decision
     }
@@ -140,11 +165,11 @@ impl Controller {
         self.sessions.insert(id, Session { ends_at, heard: true });
     }
 
-    fn fence(&mut self, id: BrokerId, decision: &mut Decision) {
+    pub(super) fn fence(&mut self, id: BrokerId, decision: &mut Decision) {
         self.sessions.remove(&id);
         if self.image.broker(id).is_some_and(|broker| !broker.fenced) {
             self.change_registration(id, Some(true), false, decision);
-            self.leave_partitions(id, decision);
+            self.leave_partitions(id, false, decision);
         }
     }
 

@@ -3,10 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::types::{
-    BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId, TopicId, TopicName, Uuid,
-};
+use crate::types::{BrokerEpoch, BrokerId, PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
 
+use super::partition::PartitionState;
 use super::record::{MetadataRecord, Resource};
 
 /// A registered broker.
@@ -33,21 +32,6 @@ impl BrokerRegistration {
     pub fn is_active(&self) -> bool {
         !self.fenced && !self.in_controlled_shutdown
     }
-}
-
-/// One partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionState {
-    /// Replicas, preferred leader first.
-    pub replicas: Vec<BrokerId>,
-    /// The in-sync replicas.
-    pub isr: Vec<BrokerId>,
-    /// The leader; none while no in-sync replica is alive.
-    pub leader: Option<BrokerId>,
-    /// Raised by each election.
-    pub leader_epoch: LeaderEpoch,
-    /// Raised by each change.
-    pub partition_epoch: PartitionEpoch,
 }
 
 /// One topic.
@@ -77,6 +61,7 @@ pub struct MetadataImage {
     topics: BTreeMap<TopicId, Topic>,
     ids: BTreeMap<TopicName, TopicId>,
     configs: BTreeMap<Resource, BTreeMap<String, String>>,
+    features: BTreeMap<String, i16>,
     next_producer_id: ProducerId,
 }
 
@@ -108,40 +93,28 @@ impl MetadataImage {
                 self.topics.insert(*id, Topic { name: name.clone(), partitions: BTreeMap::new() });
                 self.ids.insert(name.clone(), *id);
             }
-            MetadataRecord::Partition {
-                topic,
-                partition,
-                replicas,
-                isr,
-                leader,
-                leader_epoch,
-                partition_epoch,
-            } => {
-                let state = PartitionState {
-                    replicas: replicas.clone(),
-                    isr: isr.clone(),
-                    leader: *leader,
-                    leader_epoch: *leader_epoch,
-                    partition_epoch: *partition_epoch,
-                };
+            MetadataRecord::Partition { topic, partition, state } => {
                 if let Some(topic_state) = self.topics.get_mut(topic) {
-                    topic_state.partitions.insert(*partition, state);
+                    topic_state.partitions.insert(*partition, state.clone());
                     changes.partitions.insert((*topic, *partition));
                 }
             }
-            MetadataRecord::PartitionChange { topic, partition, isr, leader } => {
+            MetadataRecord::PartitionChange { topic, partition, change } => {
                 let states = self.topics.get_mut(topic);
                 if let Some(state) = states.and_then(|topic| topic.partitions.get_mut(partition)) {
-                    if let Some(isr) = isr {
-                        state.isr = isr.clone();
-                    }
-                    if let Some(leader) = leader {
-                        state.leader = *leader;
-                        state.leader_epoch = state.leader_epoch.next();
-                    }
-                    state.partition_epoch = PartitionEpoch(state.partition_epoch.0 + 1);
+                    state.apply(change);
                     changes.partitions.insert((*topic, *partition));
                 }
+            }
+            MetadataRecord::UnregisterBroker { id, .. } => {
+                self.brokers.remove(id);
+                changes.brokers = true;
+            }
+            MetadataRecord::FeatureLevel { name, level: 0 } => {
+                self.features.remove(name);
+            }
+            MetadataRecord::FeatureLevel { name, level } => {
+                self.features.insert(name.clone(), *level);
             }
             MetadataRecord::RemoveTopic { id } => {
                 if let Some(topic) = self.topics.remove(id) {
@@ -233,6 +206,31 @@ impl MetadataImage {
     /// The configs set on a resource.
     pub fn configs(&self, resource: &Resource) -> BTreeMap<String, String> {
         self.configs.get(resource).cloned().unwrap_or_default()
+    }
+
+    /// One config set on a resource.
+    pub fn config(&self, resource: &Resource, name: &str) -> Option<&str> {
+        self.configs.get(resource)?.get(name).map(String::as_str)
+    }
+
+    /// Resources that have configs set.
+    pub fn configured(&self) -> impl Iterator<Item = &Resource> {
+        self.configs.keys()
+    }
+
+    /// The features in force, by name.
+    pub fn features(&self) -> &BTreeMap<String, i16> {
+        &self.features
+    }
+
+    /// The level in force of a feature; 0 when it is off.
+    pub fn feature(&self, name: &str) -> i16 {
+        self.features.get(name).copied().unwrap_or_default()
+    }
+
+    /// True while nothing was ever decided.
+    pub fn is_empty(&self) -> bool {
+        *self == MetadataImage::default()
     }
 
     /// The first producer id not given out.

@@ -1,11 +1,16 @@
 //! The control plane: the metadata image that every broker replays, and the controller that decides what comes next.
 
 mod brokers;
+mod change;
 mod configs;
+mod elections;
+mod features;
 mod image;
+mod partition;
 mod partitions;
 mod placement;
 mod producer_ids;
+mod reassignments;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -21,7 +26,9 @@ use crate::time::{Duration, Instant, earliest};
 use crate::types::BrokerId;
 
 use brokers::Session;
-pub use image::{BrokerRegistration, Changes, MetadataImage, PartitionState, Topic};
+pub use features::{ELR_FEATURE, FEATURES, Feature};
+pub use image::{BrokerRegistration, Changes, MetadataImage, Topic};
+pub use partition::{PartitionChange, PartitionState};
 pub use record::{MetadataRecord, Resource};
 pub use topics::check_topic_name;
 
@@ -44,6 +51,8 @@ pub struct Controller {
     image: MetadataImage,
     sessions: BTreeMap<BrokerId, Session>,
     balance_at: Option<Instant>,
+    /// The cluster is new: nobody has decided anything before.
+    begins: bool,
 }
 
 impl Controller {
@@ -55,6 +64,7 @@ impl Controller {
             image: MetadataImage::default(),
             sessions: BTreeMap::new(),
             balance_at: None,
+            begins: false,
         }
     }
 
@@ -66,6 +76,7 @@ impl Controller {
             .filter(|(_, broker)| !broker.fenced)
             .map(|(id, _)| (id, Session { ends_at: now + timeout, heard: false }))
             .collect();
+        self.begins = image.is_empty();
         self.image = image;
         self.balance_at = self.config.auto_leader_rebalance_enable().then(|| now + self.balance_interval());
     }
@@ -75,6 +86,7 @@ impl Controller {
         self.sessions.clear();
         self.image = MetadataImage::default();
         self.balance_at = None;
+        self.begins = false;
     }
 
     /// The image the controller decides on.
@@ -85,10 +97,13 @@ impl Controller {
     /// Fences brokers that were silent too long; gives leadership back to preferred replicas.
     pub fn tick(&mut self, now: Instant) -> Decision {
         let mut decision = Decision::default();
+        if std::mem::take(&mut self.begins) {
+            self.begin_features(&mut decision);
+        }
         self.fence_silent(now, &mut decision);
         if self.balance_at.is_some_and(|at| at <= now) {
             self.balance_at = Some(now + self.balance_interval());
-            self.elect_preferred(&mut decision);
+            self.balance_leaders(&mut decision);
         }
         decision
     }
@@ -96,7 +111,8 @@ impl Controller {
     /// When `tick` has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         let session = self.sessions.values().map(|session| session.ends_at).min();
-        earliest(session, self.balance_at)
+        let at_once = self.begins.then_some(Instant(0));
+        earliest(at_once, earliest(session, self.balance_at))
     }
 
     fn balance_interval(&self) -> Duration {
@@ -106,15 +122,27 @@ impl Controller {
     /// Decides a record: from here on the controller sees the world with it.
     fn decide(&mut self, record: MetadataRecord, decision: &mut Decision) {
         let mut changes = Changes::default();
+        let unclean = self.elects_uncleanly(&record);
         self.image.replay(&record, &mut changes);
-        if let Some(event) = self.event_of(&record, &changes) {
+        if let Some(event) = self.event_of(&record, &changes, unclean) {
             decision.events.push(event);
         }
         decision.records.push(record);
     }
 
+    /// Before it was replayed: the record makes a leader of somebody who was neither in sync nor eligible.
+    fn elects_uncleanly(&self, record: &MetadataRecord) -> bool {
+        let MetadataRecord::PartitionChange { topic, partition, change } = record else { return false };
+        let state = self.image.partition(*topic, *partition);
+        let has_all = |id, state: &PartitionState| state.isr.contains(&id) || state.elr.contains(&id);
+        let elected = change.leader.flatten().zip(state);
+        // Who comes in with the record that completes its reassignment is in sync.
+        let completes = change.adding.is_some() || change.removing.is_some();
+        elected.is_some_and(|(id, state)| !completes && !has_all(id, state))
+    }
+
     /// What the page is told of a record, after it was replayed.
-    fn event_of(&self, record: &MetadataRecord, changes: &Changes) -> Option<ClusterEvent> {
+    fn event_of(&self, record: &MetadataRecord, changes: &Changes, unclean: bool) -> Option<ClusterEvent> {
         match record {
             MetadataRecord::RegisterBroker { id, .. } => Some(ClusterEvent::BrokerRegistered { id: *id }),
             MetadataRecord::BrokerRegistrationChange { id, fenced: Some(true), .. } => {
@@ -123,6 +151,7 @@ impl Controller {
             MetadataRecord::BrokerRegistrationChange { id, fenced: Some(false), .. } => {
                 Some(ClusterEvent::BrokerUnfenced { id: *id })
             }
+            MetadataRecord::UnregisterBroker { id, .. } => Some(ClusterEvent::BrokerUnregistered { id: *id }),
             MetadataRecord::RemoveTopic { id } => {
                 let topic = changes.removed.get(id)?.name.clone();
                 Some(ClusterEvent::TopicDeleted { topic })
@@ -131,7 +160,7 @@ impl Controller {
             | MetadataRecord::PartitionChange { topic, partition, .. } => {
                 let state = self.image.partition(*topic, *partition)?;
                 let elected = match record {
-                    MetadataRecord::PartitionChange { leader, .. } => leader.is_some(),
+                    MetadataRecord::PartitionChange { change, .. } => change.leader.is_some(),
                     _ => true,
                 };
                 Some(ClusterEvent::PartitionChanged {
@@ -139,9 +168,14 @@ impl Controller {
                     partition: *partition,
                     leader: state.leader,
                     leader_epoch: state.leader_epoch,
+                    partition_epoch: state.partition_epoch,
                     replicas: state.replicas.clone(),
+                    adding: state.adding.clone(),
+                    removing: state.removing.clone(),
                     isr: state.isr.clone(),
+                    elr: state.elr.clone(),
                     elected,
+                    unclean,
                 })
             }
             _ => None,

@@ -1,81 +1,90 @@
 //! Partitions: leaders and in-sync replicas. Who leads is decided here alone; leaders ask for ISR changes with
 //! AlterPartition (KIP-497).
 
-use crate::config::TopicConfig;
+use crate::config::topic_value;
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::ErrorCode;
 use crate::protocol::error::code_of;
 use crate::protocol::messages::alter_partition_request::PartitionData as Asked;
 use crate::protocol::messages::alter_partition_response::{PartitionData, TopicData};
 use crate::protocol::messages::{self, AlterPartitionRequest, AlterPartitionResponse};
-use crate::types::{BrokerEpoch, BrokerId, PartitionIndex, TopicId};
+use crate::types::{BrokerEpoch, BrokerId, PartitionIndex, TopicId, TopicName};
 
-use super::image::PartitionState;
+use super::change::{Change, Rules};
+use super::features::ELR_FEATURE;
+use super::partition::PartitionState;
 use super::record::{MetadataRecord, Resource};
 use super::{Controller, Decision};
 
 impl Controller {
-    /// Takes a broker that is not active (any more) out of every ISR and leadership. The last in-sync replica stays in
-    /// the ISR: it alone has all that was acknowledged. The partition then has no leader.
-    pub(super) fn leave_partitions(&mut self, id: BrokerId, decision: &mut Decision) {
-        let mut changes = Vec::new();
-        for (topic, _, partition, state) in self.image.partitions() {
-            let mut isr: Vec<BrokerId> = state.isr.iter().copied().filter(|member| *member != id).collect();
-            if isr.is_empty() {
-                isr = state.isr.clone();
-            }
-            let leader = match state.leader == Some(id) {
-                true => {
-                    let fit = |replica: &BrokerId| {
-                        let in_sync = isr.contains(replica) || mutated(Mutation::ElectOutOfSync);
-                        *replica != id && in_sync && self.image.is_active(*replica)
-                    };
-                    Some(state.replicas.iter().copied().find(fit))
-                }
-                false => None,
-            };
-            changes.extend(change(topic, partition, state, isr, leader));
-        }
-        for record in changes {
-            self.decide(record, decision);
-        }
+    /// Takes a broker that is not active (any more) out of every ISR and leadership. With `unclean` it may have lost what it
+    /// had, and is not eligible either. Without ELR the last in-sync replica stays in the ISR: it alone has all that was
+    /// acknowledged. The partition then has no leader.
+    pub(super) fn leave_partitions(&mut self, id: BrokerId, unclean: bool, decision: &mut Decision) {
+        let concerned = |state: &PartitionState| {
+            state.isr.contains(&id) || state.leader == Some(id) || (unclean && state.elr.contains(&id))
+        };
+        let acceptable = |other: BrokerId| other != id && self.image.is_active(other);
+        let changes = self.changes(concerned, &acceptable, |change| {
+            let mut change = change.without(id);
+            change.unclean_shutdown = unclean.then_some(id);
+            change
+        });
+        self.decide_all(changes, decision);
     }
 
     /// A broker is active again: it leads where nobody does and it may.
     pub(super) fn join_partitions(&mut self, id: BrokerId, decision: &mut Decision) {
+        let concerned = |state: &PartitionState| state.leader.is_none() && state.replicas.contains(&id);
+        let acceptable = |other: BrokerId| other == id || self.image.is_active(other);
+        let changes = self.changes(concerned, &acceptable, |change| change);
+        self.decide_all(changes, decision);
+    }
+
+    /// A topic's configs have changed: what hangs on them is looked at again.
+    pub(super) fn follow_configs(&mut self, topic: &TopicName, decision: &mut Decision) {
+        let Some((id, found)) = self.image.topic_named(topic) else { return };
+        let rules = self.rules(topic);
+        let acceptable = |other: BrokerId| self.image.is_active(other);
+        let concerned =
+            found.partitions.iter().filter(|(_, state)| state.leader.is_none() || !state.elr.is_empty());
+        let changes = concerned
+            .filter_map(|(partition, state)| Change::of(state, rules, &acceptable).record(id, *partition))
+            .collect();
+        self.decide_all(changes, decision);
+    }
+
+    pub(super) fn changes(
+        &self,
+        concerned: impl Fn(&PartitionState) -> bool,
+        acceptable: &dyn Fn(BrokerId) -> bool,
+        make: impl Fn(Change<'_>) -> Change<'_>,
+    ) -> Vec<MetadataRecord> {
         let mut changes = Vec::new();
-        for (topic_id, topic, partition, state) in self.image.partitions() {
-            if state.leader.is_some() || !state.replicas.contains(&id) {
-                continue;
-            }
-            if state.isr.contains(&id) {
-                changes.extend(change(topic_id, partition, state, state.isr.clone(), Some(Some(id))));
-                continue;
-            }
-            let overrides = self.image.configs(&Resource::Topic(topic.name.clone()));
-            if TopicConfig::resolve(&self.config, &overrides).unclean_leader_election {
-                changes.extend(change(topic_id, partition, state, vec![id], Some(Some(id))));
+        for (id, topic) in self.image.topics() {
+            let mut rules = None;
+            for (partition, state) in topic.partitions.iter().filter(|(_, state)| concerned(state)) {
+                let rules = *rules.get_or_insert_with(|| self.rules(&topic.name));
+                changes.extend(make(Change::of(state, rules, acceptable)).record(id, *partition));
             }
         }
-        for record in changes {
+        changes
+    }
+
+    pub(super) fn decide_all(&mut self, records: Vec<MetadataRecord>, decision: &mut Decision) {
+        for record in records {
             self.decide(record, decision);
         }
     }
 
-    /// Gives leadership back to the first replica, where it is active and in sync.
-    pub(super) fn elect_preferred(&mut self, decision: &mut Decision) {
-        let mut changes = Vec::new();
-        for (topic, _, partition, state) in self.image.partitions() {
-            if let Some(&preferred) = state.replicas.first()
-                && state.leader.is_some_and(|leader| leader != preferred)
-                && state.isr.contains(&preferred)
-                && self.image.is_active(preferred)
-            {
-                changes.extend(change(topic, partition, state, state.isr.clone(), Some(Some(preferred))));
-            }
-        }
-        for record in changes {
-            self.decide(record, decision);
+    /// What a topic's configs say of its leaders.
+    pub(super) fn rules(&self, topic: &TopicName) -> Rules {
+        let resource = Resource::Topic(topic.clone());
+        let value = |name: &'static str| topic_value(&self.config, name, self.image.config(&resource, name));
+        Rules {
+            min_isr: value("min.insync.replicas").parse().unwrap_or(1),
+            unclean: value("unclean.leader.election.enable") == "true",
+            elr: self.image.feature(ELR_FEATURE) > 0,
         }
     }
 
@@ -114,12 +123,20 @@ impl Controller {
             true => asked.new_isr.iter().map(|id| BrokerId(id.0)).collect(),
             false => asked.new_isr_with_epochs.iter().map(|state| BrokerId(state.broker_id.0)).collect(),
         };
-        let error = self.alter_error(leader, topic, partition, asked, &isr);
+        let mut error = self.alter_error(leader, topic, partition, asked, &isr);
+        let found = self.image.topic(topic).and_then(|of| Some((of, of.partitions.get(&partition)?)));
         if error.is_none()
-            && let Some(state) = self.image.partition(topic, partition)
-            && let Some(record) = change(topic, partition, state, isr, None)
+            && let Some((of, state)) = found
         {
-            self.decide(record, decision);
+            let acceptable = |id: BrokerId| self.image.is_active(id);
+            let mut change = Change::of(state, self.rules(&of.name), &acceptable);
+            change.isr = isr;
+            if let Some(record) = change.record(topic, partition) {
+                self.decide(record, decision);
+            }
+            // The ISR that was asked for may have completed a reassignment that took the leader off.
+            let leads = self.image.partition(topic, partition).is_some_and(|now| now.leader == Some(leader));
+            error = (!leads).then_some(ErrorCode::NewLeaderElected);
         }
         let answer = PartitionData::default()
             .with_partition_index(asked.partition_index)
@@ -170,21 +187,4 @@ impl Controller {
             () => None,
         }
     }
-}
-
-/// The record of a change; none when there is none. `leader`: elected anew, perhaps the same one or none.
-fn change(
-    topic: TopicId,
-    partition: PartitionIndex,
-    state: &PartitionState,
-    isr: Vec<BrokerId>,
-    leader: Option<Option<BrokerId>>,
-) -> Option<MetadataRecord> {
-    let isr = Some(isr).filter(|isr| *isr != state.isr);
-    (isr.is_some() || leader.is_some()).then_some(MetadataRecord::PartitionChange {
-        topic,
-        partition,
-        isr,
-        leader,
-    })
 }

@@ -9,12 +9,18 @@ use crate::types::{
     BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId, TopicId, TopicName, Uuid,
 };
 
+use super::partition::{PartitionChange, PartitionState};
+
 const FRAME_VERSION: u32 = 1;
 /// The `securityProtocol` of the only listener.
 const PLAINTEXT: i16 = 0;
 /// The leader field's word for "did not change".
 const LEADER_UNCHANGED: i32 = -2;
 const NO_LEADER: i32 = -1;
+/// The version of partition records that has eligible leader replicas.
+const ELR_VERSION: u32 = 2;
+/// A replica's log directory, where there are none (Kafka's `DirectoryId.UNASSIGNED`).
+const UNASSIGNED: Uuid = Uuid::nil();
 
 /// One change of the cluster's metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,22 +49,14 @@ pub enum MetadataRecord {
         /// Its id.
         id: TopicId,
     },
-    /// PartitionRecord (3), version 0.
+    /// PartitionRecord (3), version 0; version 2 with eligible leader replicas.
     Partition {
         /// The topic.
         topic: TopicId,
         /// The partition.
         partition: PartitionIndex,
-        /// Replicas, preferred leader first.
-        replicas: Vec<BrokerId>,
-        /// The in-sync replicas.
-        isr: Vec<BrokerId>,
-        /// The leader.
-        leader: Option<BrokerId>,
-        /// Raised by each election.
-        leader_epoch: LeaderEpoch,
-        /// Raised by each change.
-        partition_epoch: PartitionEpoch,
+        /// All of it.
+        state: PartitionState,
     },
     /// ConfigRecord (4), version 0: one config of one resource; without a value its default again.
     Config {
@@ -69,17 +67,28 @@ pub enum MetadataRecord {
         /// The value.
         value: Option<String>,
     },
-    /// PartitionChangeRecord (5), version 0. A change of the leader raises the leader epoch; every change raises the
-    /// partition epoch.
+    /// PartitionChangeRecord (5), version 0; version 2 with eligible leader replicas.
     PartitionChange {
         /// The topic.
         topic: TopicId,
         /// The partition.
         partition: PartitionIndex,
-        /// The new ISR, if it changed.
-        isr: Option<Vec<BrokerId>>,
-        /// The new leader (or that there is none), if it changed.
-        leader: Option<Option<BrokerId>>,
+        /// What changes.
+        change: PartitionChange,
+    },
+    /// UnregisterBrokerRecord (1), version 0: the broker is no more.
+    UnregisterBroker {
+        /// The broker.
+        id: BrokerId,
+        /// The epoch of the registration that ends.
+        epoch: BrokerEpoch,
+    },
+    /// FeatureLevelRecord (12), version 0: a feature in force for the cluster (KIP-584).
+    FeatureLevel {
+        /// Its name.
+        name: String,
+        /// Its level; 0 switches it off.
+        level: i16,
     },
     /// RemoveTopicRecord (9), version 0.
     RemoveTopic {
@@ -134,11 +143,17 @@ impl MetadataRecord {
     fn kind(&self) -> (u32, u32) {
         match self {
             MetadataRecord::RegisterBroker { .. } => (0, 1),
+            MetadataRecord::UnregisterBroker { .. } => (1, 0),
             MetadataRecord::Topic { .. } => (2, 0),
-            MetadataRecord::Partition { .. } => (3, 0),
+            MetadataRecord::Partition { state, .. } => {
+                (3, if state.elr.is_empty() && state.last_known_elr.is_empty() { 0 } else { ELR_VERSION })
+            }
             MetadataRecord::Config { .. } => (4, 0),
-            MetadataRecord::PartitionChange { .. } => (5, 0),
+            MetadataRecord::PartitionChange { change, .. } => {
+                (5, if change.elr.is_none() && change.last_known_elr.is_none() { 0 } else { ELR_VERSION })
+            }
             MetadataRecord::RemoveTopic { .. } => (9, 0),
+            MetadataRecord::FeatureLevel { .. } => (12, 0),
             MetadataRecord::ProducerIds { .. } => (15, 0),
             MetadataRecord::BrokerRegistrationChange { .. } => (17, 1),
             MetadataRecord::NoOp => (20, 0),
@@ -169,25 +184,23 @@ impl MetadataRecord {
                 w.uuid(id.0);
                 w.no_tags();
             }
-            MetadataRecord::Partition {
-                topic,
-                partition,
-                replicas,
-                isr,
-                leader,
-                leader_epoch,
-                partition_epoch,
-            } => {
+            MetadataRecord::Partition { topic, partition, state } => {
                 w.i32(partition.0);
                 w.uuid(topic.0);
-                write_ids(w, replicas);
-                write_ids(w, isr);
-                write_ids(w, &[]);
-                write_ids(w, &[]);
-                w.i32(leader.map_or(NO_LEADER, |id| id.0));
-                w.i32(leader_epoch.0);
-                w.i32(partition_epoch.0);
-                w.no_tags();
+                write_ids(w, &state.replicas);
+                write_ids(w, &state.isr);
+                write_ids(w, &state.removing);
+                write_ids(w, &state.adding);
+                w.i32(state.leader.map_or(NO_LEADER, |id| id.0));
+                w.i32(state.leader_epoch.0);
+                w.i32(state.partition_epoch.0);
+                let elr = [(1, &state.elr), (2, &state.last_known_elr)];
+                let elr = elr.into_iter().filter(|(_, ids)| !ids.is_empty());
+                let tags: Vec<(u32, Writer)> = elr.map(|(tag, ids)| (tag, ids_field(ids))).collect();
+                if !tags.is_empty() {
+                    w.array(&state.replicas, |w, _| w.uuid(UNASSIGNED));
+                }
+                w.tagged(tags);
             }
             MetadataRecord::Config { resource, name, value } => {
                 let (kind, of) = match resource {
@@ -200,21 +213,35 @@ impl MetadataRecord {
                 w.nullable_string(value.as_deref());
                 w.no_tags();
             }
-            MetadataRecord::PartitionChange { topic, partition, isr, leader } => {
+            MetadataRecord::PartitionChange { topic, partition, change } => {
                 w.i32(partition.0);
                 w.uuid(topic.0);
-                let mut tags = Vec::new();
-                if let Some(isr) = isr {
-                    let mut field = Writer::default();
-                    write_ids(&mut field, isr);
-                    tags.push((0, field));
-                }
-                if let Some(leader) = leader {
+                let leader = change.leader.map(|leader| {
                     let mut field = Writer::default();
                     field.i32(leader.map_or(NO_LEADER, |id| id.0));
-                    tags.push((1, field));
-                }
-                w.tagged(tags);
+                    field
+                });
+                let ids = |ids: &Option<Vec<BrokerId>>| ids.as_ref().map(|ids| ids_field(ids));
+                let fields = [
+                    (0, ids(&change.isr)),
+                    (1, leader),
+                    (2, ids(&change.replicas)),
+                    (3, ids(&change.removing)),
+                    (4, ids(&change.adding)),
+                    (6, ids(&change.elr)),
+                    (7, ids(&change.last_known_elr)),
+                ];
+                w.tagged(fields.into_iter().filter_map(|(tag, field)| Some((tag, field?))).collect());
+            }
+            MetadataRecord::UnregisterBroker { id, epoch } => {
+                w.i32(id.0);
+                w.i64(epoch.0);
+                w.no_tags();
+            }
+            MetadataRecord::FeatureLevel { name, level } => {
+                w.string(name);
+                w.i16(*level);
+                w.no_tags();
             }
             MetadataRecord::RemoveTopic { id } => {
                 w.uuid(id.0);
@@ -258,10 +285,14 @@ impl MetadataRecord {
                 let name = TopicName::from(r.string()?.as_str());
                 Ok(MetadataRecord::Topic { name, id: TopicId(r.uuid()?) })
             }
-            (3, 0) => read_partition(&mut r),
+            (1, 0) => {
+                Ok(MetadataRecord::UnregisterBroker { id: BrokerId(r.i32()?), epoch: BrokerEpoch(r.i64()?) })
+            }
+            (3, version @ 0..=ELR_VERSION) => read_partition(&mut r, version),
             (4, 0) => read_config(&mut r),
-            (5, 0) => read_partition_change(&mut r),
+            (5, 0..=ELR_VERSION) => read_partition_change(&mut r),
             (9, 0) => Ok(MetadataRecord::RemoveTopic { id: TopicId(r.uuid()?) }),
+            (12, 0) => Ok(MetadataRecord::FeatureLevel { name: r.string()?, level: r.i16()? }),
             (15, 0) => Ok(MetadataRecord::ProducerIds {
                 broker: BrokerId(r.i32()?),
                 epoch: BrokerEpoch(r.i64()?),
@@ -297,16 +328,30 @@ fn read_registration(r: &mut Reader<'_>) -> Result<MetadataRecord, Malformed> {
     Ok(MetadataRecord::RegisterBroker { id, incarnation, epoch, host, port, rack, fenced })
 }
 
-fn read_partition(r: &mut Reader<'_>) -> Result<MetadataRecord, Malformed> {
+fn read_partition(r: &mut Reader<'_>, version: u32) -> Result<MetadataRecord, Malformed> {
     let partition = PartitionIndex(r.i32()?);
     let topic = TopicId(r.uuid()?);
-    let replicas = read_ids(r)?;
-    let isr = read_ids(r)?;
-    let (_removing, _adding) = (read_ids(r)?, read_ids(r)?);
-    let leader = leader_of(r.i32()?);
-    let leader_epoch = LeaderEpoch(r.i32()?);
-    let partition_epoch = PartitionEpoch(r.i32()?);
-    Ok(MetadataRecord::Partition { topic, partition, replicas, isr, leader, leader_epoch, partition_epoch })
+    let mut state = PartitionState {
+        replicas: read_ids(r)?,
+        isr: read_ids(r)?,
+        removing: read_ids(r)?,
+        adding: read_ids(r)?,
+        leader: leader_of(r.i32()?),
+        leader_epoch: LeaderEpoch(r.i32()?),
+        partition_epoch: PartitionEpoch(r.i32()?),
+        ..PartitionState::default()
+    };
+    if version > 0 {
+        r.array(Reader::uuid)?;
+    }
+    for (tag, mut field) in r.tagged()? {
+        match tag {
+            1 => state.elr = read_ids(&mut field)?,
+            2 => state.last_known_elr = read_ids(&mut field)?,
+            _ => {}
+        }
+    }
+    Ok(MetadataRecord::Partition { topic, partition, state })
 }
 
 fn read_config(r: &mut Reader<'_>) -> Result<MetadataRecord, Malformed> {
@@ -323,18 +368,23 @@ fn read_config(r: &mut Reader<'_>) -> Result<MetadataRecord, Malformed> {
 fn read_partition_change(r: &mut Reader<'_>) -> Result<MetadataRecord, Malformed> {
     let partition = PartitionIndex(r.i32()?);
     let topic = TopicId(r.uuid()?);
-    let (mut isr, mut leader) = (None, None);
+    let mut change = PartitionChange::default();
     for (tag, mut field) in r.tagged()? {
         match tag {
-            0 => isr = Some(read_ids(&mut field)?),
+            0 => change.isr = Some(read_ids(&mut field)?),
             1 => {
                 let id = field.i32()?;
-                leader = (id != LEADER_UNCHANGED).then(|| leader_of(id));
+                change.leader = (id != LEADER_UNCHANGED).then(|| leader_of(id));
             }
+            2 => change.replicas = Some(read_ids(&mut field)?),
+            3 => change.removing = Some(read_ids(&mut field)?),
+            4 => change.adding = Some(read_ids(&mut field)?),
+            6 => change.elr = Some(read_ids(&mut field)?),
+            7 => change.last_known_elr = Some(read_ids(&mut field)?),
             _ => {}
         }
     }
-    Ok(MetadataRecord::PartitionChange { topic, partition, isr, leader })
+    Ok(MetadataRecord::PartitionChange { topic, partition, change })
 }
 
 fn read_registration_change(r: &mut Reader<'_>) -> Result<MetadataRecord, Malformed> {
@@ -360,6 +410,12 @@ fn write_ids(w: &mut Writer, ids: &[BrokerId]) {
     w.array(ids, |w, id| w.i32(id.0));
 }
 
+fn ids_field(ids: &[BrokerId]) -> Writer {
+    let mut field = Writer::default();
+    write_ids(&mut field, ids);
+    field
+}
+
 fn read_ids(r: &mut Reader<'_>) -> Result<Vec<BrokerId>, Malformed> {
     r.array(|r| r.i32().map(BrokerId))
 }
@@ -375,7 +431,16 @@ mod tests {
     fn samples() -> Vec<MetadataRecord> {
         let topic = TopicId(Uuid::from_u128(0x0102));
         let partition = PartitionIndex(3);
-        let change = |isr, leader| MetadataRecord::PartitionChange { topic, partition, isr, leader };
+        let change = |change| MetadataRecord::PartitionChange { topic, partition, change };
+        let ids = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect::<Vec<_>>();
+        let state = PartitionState {
+            replicas: ids(&[1, 2]),
+            isr: ids(&[2]),
+            leader: Some(BrokerId(2)),
+            leader_epoch: LeaderEpoch(4),
+            partition_epoch: PartitionEpoch(5),
+            ..PartitionState::default()
+        };
         vec![
             MetadataRecord::RegisterBroker {
                 id: BrokerId(1),
@@ -387,18 +452,31 @@ mod tests {
                 fenced: true,
             },
             MetadataRecord::Topic { name: "orders".into(), id: topic },
+            MetadataRecord::Partition { topic, partition, state: state.clone() },
             MetadataRecord::Partition {
                 topic,
                 partition,
-                replicas: vec![BrokerId(1), BrokerId(2)],
-                isr: vec![BrokerId(2)],
-                leader: Some(BrokerId(2)),
-                leader_epoch: LeaderEpoch(4),
-                partition_epoch: PartitionEpoch(5),
+                state: PartitionState {
+                    adding: ids(&[2]),
+                    removing: ids(&[1]),
+                    elr: ids(&[1]),
+                    last_known_elr: ids(&[3]),
+                    ..state
+                },
             },
-            change(Some(vec![BrokerId(1)]), None),
-            change(None, Some(None)),
-            change(Some(vec![]), Some(Some(BrokerId(2)))),
+            change(PartitionChange { isr: Some(ids(&[1])), ..PartitionChange::default() }),
+            change(PartitionChange { leader: Some(None), ..PartitionChange::default() }),
+            change(PartitionChange {
+                isr: Some(vec![]),
+                leader: Some(Some(BrokerId(2))),
+                replicas: Some(ids(&[2, 3, 1])),
+                removing: Some(ids(&[1])),
+                adding: Some(vec![]),
+                elr: Some(ids(&[2])),
+                last_known_elr: Some(vec![]),
+            }),
+            MetadataRecord::UnregisterBroker { id: BrokerId(3), epoch: BrokerEpoch(8) },
+            MetadataRecord::FeatureLevel { name: "eligible.leader.replicas.version".into(), level: 1 },
             MetadataRecord::Config {
                 resource: Resource::Topic("orders".into()),
                 name: "retention.ms".into(),
@@ -432,8 +510,11 @@ mod tests {
         let record = MetadataRecord::PartitionChange {
             topic: TopicId(Uuid::from_u128(1)),
             partition: PartitionIndex(2),
-            isr: Some(vec![BrokerId(3)]),
-            leader: Some(Some(BrokerId(3))),
+            change: PartitionChange {
+                isr: Some(vec![BrokerId(3)]),
+                leader: Some(Some(BrokerId(3))),
+                ..PartitionChange::default()
+            },
         };
         let mut expected = vec![1, 5, 0, 0, 0, 0, 2];
         expected.extend_from_slice(Uuid::from_u128(1).as_bytes());

@@ -14,10 +14,11 @@ use crate::protocol::messages::{
     DeleteTopicsRequest, DeleteTopicsResponse,
 };
 use crate::protocol::{ErrorCode, StrBytes};
-use crate::types::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicName};
+use crate::types::{BrokerId, PartitionIndex, TopicId, TopicName};
 
 use crate::event::ClusterEvent;
 
+use super::partition::PartitionState;
 use super::placement::place;
 use super::record::{MetadataRecord, Resource};
 use super::{Controller, Decision};
@@ -28,7 +29,7 @@ const NAME_LENGTH_MAX: usize = 249;
 const PARTITIONS_MAX: usize = 1_000;
 
 /// Kafka's code, and what to say.
-type Refusal = (ErrorCode, String);
+pub(super) type Refusal = (ErrorCode, String);
 
 struct Plan {
     replicas: Vec<Vec<BrokerId>>,
@@ -116,17 +117,8 @@ impl Controller {
     ) {
         let isr: Vec<BrokerId> = replicas.iter().copied().filter(|id| self.image.is_active(*id)).collect();
         let leader = isr.first().copied();
-        let record = MetadataRecord::Partition {
-            topic,
-            partition,
-            // With no replica alive, the preferred one is the one that will have all there is: nothing.
-            isr: if isr.is_empty() { replicas.iter().copied().take(1).collect() } else { isr },
-            replicas,
-            leader,
-            leader_epoch: LeaderEpoch(0),
-            partition_epoch: PartitionEpoch(0),
-        };
-        self.decide(record, decision);
+        let state = PartitionState { isr, replicas, leader, ..PartitionState::default() };
+        self.decide(MetadataRecord::Partition { topic, partition, state }, decision);
     }
 
     fn plan(&mut self, topic: &CreatableTopic) -> Result<Plan, Refusal> {
@@ -219,7 +211,7 @@ impl Controller {
         let mut replicas = BTreeMap::new();
         for assignment in &topic.assignments {
             let ids: Vec<BrokerId> = assignment.broker_ids.iter().map(|id| BrokerId(id.0)).collect();
-            self.check_assignment(&ids)?;
+            self.check_new(&ids)?;
             replicas.insert(assignment.partition_index, ids);
         }
         if replicas.len() != topic.assignments.len() || !replicas.keys().copied().eq(0..replicas.len() as i32)
@@ -230,7 +222,19 @@ impl Controller {
         Ok(replicas.into_values().collect())
     }
 
-    fn check_assignment(&self, ids: &[BrokerId]) -> Result<(), Refusal> {
+    /// A new partition's replicas: one must be there to lead.
+    fn check_new(&self, ids: &[BrokerId]) -> Result<(), Refusal> {
+        self.check_assignment(ids)?;
+        match ids.iter().any(|id| self.image.is_active(*id)) {
+            true => Ok(()),
+            false => {
+                let message = "All brokers of the assignment are fenced or in controlled shutdown.";
+                Err((ErrorCode::InvalidReplicaAssignment, message.to_owned()))
+            }
+        }
+    }
+
+    pub(super) fn check_assignment(&self, ids: &[BrokerId]) -> Result<(), Refusal> {
         let refused = |message: String| Err((ErrorCode::InvalidReplicaAssignment, message));
         if ids.is_empty() || ids.iter().collect::<BTreeSet<_>>().len() != ids.len() {
             return refused("An assignment must name at least one broker, and none twice.".to_owned());
@@ -340,7 +344,7 @@ impl Controller {
                 let mut all = Vec::new();
                 for assignment in assignments {
                     let ids: Vec<BrokerId> = assignment.broker_ids.iter().map(|id| BrokerId(id.0)).collect();
-                    self.check_assignment(&ids)?;
+                    self.check_new(&ids)?;
                     all.push(ids);
                 }
                 all

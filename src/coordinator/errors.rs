@@ -21,6 +21,7 @@ pub(super) fn group_of(request: &Request) -> &str {
         Request::Heartbeat(request) => request.group_id.as_str(),
         Request::LeaveGroup(request) => request.group_id.as_str(),
         Request::OffsetCommit(request) => request.group_id.as_str(),
+        Request::OffsetDelete(request) => request.group_id.as_str(),
         _ => "",
     }
 }
@@ -100,6 +101,7 @@ pub(super) fn error_response(request: &Request, version: i16, error: ErrorCode) 
         Request::OffsetCommit(request) => {
             commit_error(offsets::accepted(request.topics.clone()), error).into()
         }
+        Request::OffsetDelete(_) => OffsetDeleteResponse::default().with_error_code(code).into(),
         Request::OffsetFetch(request) => {
             let groups = offsets::fetch_groups(version, request.clone());
             let groups = groups.iter().map(|group| fetch_error(version, group, error)).collect();

@@ -284,8 +284,8 @@ impl GroupCoordinator {
         self.core.outbox.retain(|write| write.partition != partition);
     }
 
-    /// Serves one of JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit, OffsetFetch, DescribeGroups, ListGroups,
-    /// DeleteGroups.
+    /// Serves one of JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit, OffsetDelete, OffsetFetch, DescribeGroups,
+    /// ListGroups, DeleteGroups.
     pub fn handle(
         &mut self,
         now: Instant,
@@ -311,6 +311,7 @@ impl GroupCoordinator {
                     Request::Heartbeat(request) => shard.heartbeat(turn, token, request),
                     Request::LeaveGroup(request) => shard.leave(turn, token, version, request),
                     Request::OffsetCommit(request) => shard.commit_offsets(turn, token, version, request),
+                    Request::OffsetDelete(request) => shard.delete_offsets(turn, token, request),
                     // The dispatcher sends no others here.
                     other => panic!("{:?} is not for the group coordinator", other.key()),
                 }),

@@ -1,4 +1,4 @@
-//! OffsetCommit 2-9 and OffsetFetch 1-9.
+//! OffsetCommit 2-9, OffsetFetch 1-9, OffsetDelete 0 (KIP-496).
 //!
 //! OffsetCommit: by members of a generation, and by simple consumers (generation -1, no member id) while the group has
 //! no members.
@@ -16,19 +16,24 @@ use std::collections::BTreeMap;
 use crate::effects::{Effects, ReplyToken};
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
+use crate::protocol::messages::offset_delete_response::{
+    OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
 use crate::protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use crate::protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use crate::protocol::messages::{
-    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
+    OffsetFetchResponse,
 };
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, Offset, PartitionIndex, TopicName};
 
 use super::classic_group::{ClassicGroup, State, wire};
 use super::errors::{commit_result, commit_topic, fetch_error};
+use super::expiry::tombstone;
 use super::schema::{GroupRecord, OffsetValue};
 use super::shard::{Shard, Then};
 use super::{Core, Gather, GroupCoordinator, Turn};
@@ -132,6 +137,52 @@ impl Shard {
             self.groups.insert(name.clone(), ClassicGroup::simple(name.clone(), Some(turn.now)));
         }
         turn.write(records, Then::OffsetsCommitted { token, group: name, response, created });
+    }
+
+    /// Deletes a group's offsets; of a group with members only those of topics that none of them has subscribed to.
+    pub(super) fn delete_offsets(
+        &mut self,
+        turn: &mut Turn<'_>,
+        token: ReplyToken,
+        request: OffsetDeleteRequest,
+    ) {
+        let name = request.group_id.to_string();
+        let refuse = |error: ErrorCode| OffsetDeleteResponse::default().with_error_code(error.code());
+        let Some(group) = self.groups.get(&name).filter(|group| group.visible) else {
+            return turn.reply(token, refuse(ErrorCode::GroupIdNotFound));
+        };
+        let subscribed = match group.state() {
+            State::Empty => Default::default(),
+            _ => match group.subscribed_topics() {
+                Some(topics) => topics,
+                None => return turn.reply(token, refuse(ErrorCode::NonEmptyGroup)),
+            },
+        };
+        let mut records = Vec::new();
+        let mut topics = Vec::new();
+        for topic in request.topics {
+            let of = TopicName::from(topic.name.as_str());
+            let known = self.latest.of(&name).and_then(|topics| topics.get(&of));
+            let mut results = Vec::new();
+            for asked in &topic.partitions {
+                let index = PartitionIndex(asked.partition_index);
+                let result = OffsetDeleteResponsePartition::default().with_partition_index(index.0);
+                results.push(match subscribed.contains(of.as_str()) {
+                    true => result.with_error_code(ErrorCode::GroupSubscribedToTopic.code()),
+                    false => result,
+                });
+                if !subscribed.contains(of.as_str()) && known.is_some_and(|known| known.contains_key(&index))
+                {
+                    records.push(tombstone(&name, &of, index));
+                }
+            }
+            topics.push(OffsetDeleteResponseTopic::default().with_name(topic.name).with_partitions(results));
+        }
+        let response = OffsetDeleteResponse::default().with_topics(topics);
+        match records.is_empty() {
+            true => turn.reply(token, response),
+            false => turn.write(records, Then::OffsetsDeleted { token, response }),
+        }
     }
 
     /// Checks who commits. A member's commit is a sign of life.

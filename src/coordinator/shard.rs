@@ -14,7 +14,9 @@ use crate::event::ClusterEvent;
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::ErrorCode;
 use crate::protocol::batch::batches;
-use crate::protocol::messages::{JoinGroupResponse, LeaveGroupResponse, OffsetCommitResponse};
+use crate::protocol::messages::{
+    JoinGroupResponse, LeaveGroupResponse, OffsetCommitResponse, OffsetDeleteResponse,
+};
 use crate::protocol::records::decode_records;
 use crate::types::{Generation, LeaderEpoch, Offset};
 
@@ -66,6 +68,8 @@ pub(super) enum Then {
     Created { group: String },
     /// OffsetCommit is answered; `created` names the simple group it made.
     OffsetsCommitted { token: ReplyToken, group: String, response: OffsetCommitResponse, created: bool },
+    /// OffsetDelete is answered.
+    OffsetsDeleted { token: ReplyToken, response: OffsetDeleteResponse },
     /// LeaveGroup is answered.
     Left { token: ReplyToken, version: i16, response: LeaveGroupResponse },
     /// The generation's assignment goes to its members, or they are to rejoin.
@@ -285,7 +289,7 @@ impl Shard {
         for write in std::mem::take(&mut self.pending) {
             turn.core.timers.cancel(&Timer::Write(write.id));
             match write.then {
-                Then::OffsetsCommitted { .. } | Then::Left { .. } => {
+                Then::OffsetsCommitted { .. } | Then::OffsetsDeleted { .. } | Then::Left { .. } => {
                     self.follow_up(turn, write.then, Some(not_coordinator));
                 }
                 Then::Deleted { token, slots, .. } => {
@@ -334,6 +338,12 @@ impl Shard {
                 };
                 turn.reply(token, response);
             }
+            Then::OffsetsDeleted { token, response } => match error {
+                Some(error) => {
+                    turn.reply(token, OffsetDeleteResponse::default().with_error_code(error.code()));
+                }
+                None => turn.reply(token, response),
+            },
             Then::Left { token, version, response } => match error {
                 Some(error) => {
                     turn.reply(token, LeaveGroupResponse::default().with_error_code(error.code()));

@@ -81,6 +81,7 @@ impl ReplicaManager {
         log: LogId,
         proposal: &IsrProposal,
         decision: IsrDecision,
+        fx: &mut Effects,
     ) {
         let Some(partition) = self.partitions.get_mut(&log) else { return };
         if partition.leader_epoch != proposal.leader_epoch
@@ -96,6 +97,8 @@ impl ReplicaManager {
                     return;
                 }
                 leader.pending_isr = None;
+                fx.counts.isr_shrinks += u64::from(isr.len() < partition.isr.len());
+                fx.counts.isr_expands += u64::from(isr.len() > partition.isr.len());
                 partition.isr = isr;
                 partition.partition_epoch = partition_epoch;
                 self.touched.insert(log);

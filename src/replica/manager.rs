@@ -247,6 +247,12 @@ impl ReplicaManager {
         std::mem::take(&mut self.role_changes)
     }
 
+    /// Partitions led here with fewer in-sync replicas than `min.insync.replicas`.
+    pub fn under_min_isr(&self) -> usize {
+        let led = self.partitions.values().filter(|partition| partition.leading().is_some());
+        led.filter(|partition| partition.is_under_min_isr()).count()
+    }
+
     /// Takes the answer to a request of ours (fetches on `Lane::ReplicaFetch`, ISR changes on `Lane::Control`).
     pub fn handle_response(
         &mut self,
@@ -259,7 +265,7 @@ impl ReplicaManager {
         match self.isr_changes.on_response(now, id, &result) {
             Some(decisions) => {
                 for (log, proposal, decision) in decisions {
-                    self.isr_decided(now, log, &proposal, decision);
+                    self.isr_decided(now, log, &proposal, decision, fx);
                 }
             }
             None => self.fetched(now, id, from, result, fx),

@@ -12,6 +12,7 @@
 mod checkpoint;
 mod compaction;
 mod damage;
+mod describe;
 mod directory;
 mod fetch;
 mod fetcher;

@@ -190,6 +190,7 @@ impl Partition {
             },
             leader: self.leader,
             leader_epoch: self.leader_epoch,
+            partition_epoch: self.partition_epoch,
             replicas: self.replicas.clone(),
             isr: self.isr.clone(),
         }

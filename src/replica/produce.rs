@@ -174,6 +174,10 @@ impl ReplicaManager {
         }
         let records = self.recompressed(log, records, &header)?;
         let info = self.append(now, log, &records, acks_all, fx)?;
+        if !info.duplicate {
+            fx.counts.messages_in += u64::from(header.record_count.unsigned_abs());
+            fx.counts.bytes_in += records.len() as u64;
+        }
         let partition = self.partitions.get(&log).ok_or(ErrorCode::NotLeaderOrFollower)?;
         Ok((log, partition.leader_epoch, partition.log.log_start_offset(), info))
     }

@@ -2,7 +2,7 @@
 //! hold all the while.
 //!
 //! - `world`: brokers' hosts, the network, virtual time. `node`, `storage`: one host, and what it stores.
-//! - `clients`: runs clients in a world. `workload`: what they do in a run.
+//! - `clients`: runs clients in a world. `workload`: what they do in a run. `membership`: a broker that comes and goes.
 //! - `fault`: what goes wrong, as data. `run`: one seed from begin to end. `shrink`: as few faults as still fail.
 //! - `history`, `invariants`: what was committed, and what must hold, one file each.
 
@@ -10,6 +10,7 @@ pub mod clients;
 mod fault;
 mod history;
 pub mod invariants;
+mod membership;
 mod node;
 mod run;
 mod shrink;

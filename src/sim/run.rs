@@ -59,19 +59,19 @@ impl Plan {
     }
 
     fn configs(&self) -> Vec<BrokerConfig> {
-        let voters: Vec<BrokerId> = (1..=3).map(BrokerId).collect();
-        let config = |id: i32| {
-            let mut config = BrokerConfig::new(Profile::Lab, BrokerId(id), voters.clone());
-            config.cluster_id = "sim".to_owned();
-            for (name, value) in CONFIGS {
-                if let Err(error) = config.set(name, value) {
-                    panic!("{error}");
-                }
-            }
-            config
-        };
         (1..=self.brokers as i32).map(config).collect()
     }
+}
+
+fn config(id: i32) -> BrokerConfig {
+    let mut config = BrokerConfig::new(Profile::Lab, BrokerId(id), (1..=3).map(BrokerId).collect());
+    config.cluster_id = "sim".to_owned();
+    for (name, value) in CONFIGS {
+        if let Err(error) = config.set(name, value) {
+            panic!("{error}");
+        }
+    }
+    config
 }
 
 const CONFIGS: [(&str, &str); 6] = [
@@ -186,7 +186,8 @@ impl<'a> Run<'a> {
 
     fn faults_happen(&mut self) -> Result<(), Violation> {
         let begin = self.world.now();
-        self.workload.start(&mut self.world, self.plan.span);
+        let joining = config(self.plan.brokers as i32 + 1);
+        self.workload.start(&mut self.world, self.plan.span, joining);
         let all = self.plan.faults.iter().enumerate();
         self.due = all
             .flat_map(|(number, fault)| {
@@ -263,6 +264,8 @@ impl<'a> Run<'a> {
             }
             let next = (self.world.now() + Duration::from_millis(50)).min(end);
             self.run_to(next)?;
+            self.workload.act(&mut self.world);
+            self.check()?;
         }
         Ok(())
     }

@@ -14,14 +14,16 @@ use crate::client::{
     ConsumerOptions, ConsumerReply, FailureKind, FetchedBatch, NewTopic, Partitioner, Producer, ProducerCall,
     ProducerOptions, ProducerRecord, ProducerReply, SendResult,
 };
+use crate::config::BrokerConfig;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
-use crate::types::{Compression, Offset, TopicName, TopicPartition};
+use crate::types::{Compression, OFFSETS_TOPIC, Offset, TopicName, TopicPartition};
 
 use super::clients::{Clients, Handle};
 use super::invariants::{
     AckedRecordsKept, Checked, Checker, ConsumersSeeCommitted, OneOwner, PartitionOrder, Violation,
 };
+use super::membership::Membership;
 use super::world::World;
 
 /// A topic's configs.
@@ -118,6 +120,9 @@ pub struct Workload {
     /// What the admin does, and when.
     plans: Vec<(Instant, AdminCall)>,
     admin_calls: usize,
+    brokers: usize,
+    /// A broker that comes and goes, in some runs.
+    membership: Option<Membership>,
     sending: bool,
     acked: AckedRecordsKept,
     order: PartitionOrder,
@@ -160,6 +165,8 @@ impl Workload {
             admin,
             plans: Vec::new(),
             admin_calls: 0,
+            brokers,
+            membership: None,
             sending: false,
             acked: AckedRecordsKept::default(),
             order: PartitionOrder::default(),
@@ -227,12 +234,13 @@ impl Workload {
     }
 
     /// Begins to produce and consume, and to change topics within `span`.
-    pub fn start(&mut self, world: &mut World, span: Duration) {
+    pub fn start(&mut self, world: &mut World, span: Duration, joining: BrokerConfig) {
         self.sending = true;
         for index in 0..self.readers.len() {
             self.start_reader(world, index);
         }
         let span = span.as_millis() as u64;
+        let joins = self.rng.below(3) == 0;
         let mut at = |from: u64, to: u64| {
             world.now() + Duration::from_millis(from * span / 10 + self.rng.below((to - from) * span / 10))
         };
@@ -242,12 +250,49 @@ impl Workload {
             replication_factor: Some(3),
             configs: Vec::new(),
         };
+        let (joins_at, leaves_at) = (at(0, 5), at(5, 10));
         self.plans = vec![
             (at(0, 4), AdminCall::CreateTopics { topics: vec![spare], validate_only: false }),
             (at(2, 8), AdminCall::CreatePartitions(vec![("orders".to_owned(), 3)])),
             (at(5, 10), AdminCall::DeleteTopics(vec![SPARE.to_owned()])),
         ];
+        if joins {
+            let admin = Admin::new(client_options("membership", self.brokers), Duration::from_millis(6000));
+            self.membership = Some(Membership::new(joining, self.clients.add(admin), joins_at, leaves_at));
+        }
+        for _ in 0..self.rng.below(5) {
+            let when = world.now() + Duration::from_millis(self.rng.below(span));
+            let call = self.reassignment();
+            self.plans.push((when, call));
+        }
         self.plans.sort_by_key(|(at, _)| *at);
+    }
+
+    /// One partition gets other replicas, or what is under way is cancelled; or leaders are elected.
+    fn reassignment(&mut self) -> AdminCall {
+        let (topic, partitions) = match self.rng.below(4) {
+            0 => ("ledger", 1),
+            1 => (OFFSETS_TOPIC, 2),
+            2 => (SPARE, 1),
+            _ => ("orders", 3),
+        };
+        let partition = self.rng.below(partitions) as i32;
+        let mut replicas: Vec<i32> = (1..=self.brokers as i32).collect();
+        // With fewer than two, one broker's loss of power would be the loss of what was acked.
+        let count = 2 + self.rng.below(2) as usize;
+        while replicas.len() > count {
+            replicas.remove(self.rng.below(replicas.len() as u64) as usize);
+        }
+        let first = self.rng.below(replicas.len() as u64) as usize;
+        replicas.rotate_left(first);
+        match self.rng.below(8) {
+            0 => AdminCall::ElectLeaders { unclean: false, partitions: None },
+            1 => AdminCall::AlterPartitionReassignments(vec![(topic.to_owned(), vec![(partition, None)])]),
+            _ => {
+                let moved = vec![(partition, Some(replicas))];
+                AdminCall::AlterPartitionReassignments(vec![(topic.to_owned(), moved)])
+            }
+        }
     }
 
     fn start_reader(&mut self, world: &mut World, index: usize) {
@@ -273,7 +318,8 @@ impl Workload {
     /// When something is to be sent.
     pub fn next_at(&self) -> Option<Instant> {
         let sends = self.producers.iter().map(|load| load.next_at).min().filter(|_| self.sending);
-        earliest(sends, self.plans.first().map(|(at, _)| *at))
+        let joins = self.membership.as_ref().and_then(Membership::next_at);
+        earliest(joins, earliest(sends, self.plans.first().map(|(at, _)| *at)))
     }
 
     /// Sends what is due.
@@ -282,6 +328,9 @@ impl Workload {
             let (_, call) = self.plans.remove(0);
             self.admin.call(world, call);
             self.admin_calls += 1;
+        }
+        if let Some(membership) = &mut self.membership {
+            membership.act(world, &mut self.rng);
         }
         let now = world.now();
         for load in self.producers.iter_mut().filter(|load| self.sending && load.next_at <= now) {
@@ -348,6 +397,9 @@ impl Workload {
         }
         if self.admin_calls > 0 {
             return Some("the admin waits".to_owned());
+        }
+        if let Some(still) = self.membership.as_ref().and_then(Membership::waits_for) {
+            return Some(still);
         }
         for reader in &self.readers {
             for log in checker.history.partitions() {

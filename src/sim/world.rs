@@ -216,6 +216,19 @@ impl World {
         }
     }
 
+    /// A new broker joins, with empty storage.
+    pub fn join(&mut self, config: BrokerConfig) {
+        let id = config.node_id;
+        self.nodes.entry(id).or_insert_with(|| Node::new(config));
+        self.start(id);
+    }
+
+    /// A broker is no more, nor is its storage.
+    pub fn retire(&mut self, id: BrokerId) {
+        self.crash(id);
+        self.nodes.remove(&id);
+    }
+
     /// Ends a broker at once: what was not committed to its storage is gone. Its peers' connections close.
     pub fn crash(&mut self, id: BrokerId) {
         let Some(node) = self.nodes.get_mut(&id).filter(|node| node.broker.is_some()) else { return };

@@ -18,8 +18,8 @@ use web_sys::{MessageChannel, MessageEvent, MessagePort};
 use crate::client::{
     Admin, AdminCall, Assignor, CallId, Client, ClientError, ClientInput, ClientOptions, ClientOutput,
     ConfigChange, ConnId, Consumer, ConsumerCall, ConsumerEvent, ConsumerOptions, ConsumerReply, FailureKind,
-    FetchedBatch, NetOutput, NewTopic, Partitioner, Producer, ProducerCall, ProducerOptions, ProducerRecord,
-    ProducerReply,
+    FetchedBatch, NetOutput, NewReplicas, NewTopic, Partitioner, Producer, ProducerCall, ProducerOptions,
+    ProducerRecord, ProducerReply,
 };
 use crate::protocol::error::wire_name;
 use crate::time::{Duration, Instant};
@@ -480,6 +480,10 @@ enum AdminArgs {
     DescribeCluster,
     DescribeConfigs { resources: Vec<(i8, String)> },
     AlterConfigs { resources: Vec<(i8, String, Vec<ConfigChange>)> },
+    AlterPartitionReassignments { topics: Vec<(String, Vec<NewReplicas>)> },
+    ListPartitionReassignments { topics: Option<Vec<(String, Vec<i32>)>> },
+    ElectLeaders { unclean: bool, partitions: Option<Vec<(String, Vec<i32>)>> },
+    UnregisterBroker { id: i32 },
     ListGroups,
     DescribeGroup { group: String },
     DeleteGroup { group: String },
@@ -530,6 +534,14 @@ impl From<AdminArgs> for AdminCall {
             AdminArgs::DescribeCluster => AdminCall::DescribeCluster,
             AdminArgs::DescribeConfigs { resources } => AdminCall::DescribeConfigs(resources),
             AdminArgs::AlterConfigs { resources } => AdminCall::AlterConfigs(resources),
+            AdminArgs::AlterPartitionReassignments { topics } => {
+                AdminCall::AlterPartitionReassignments(topics)
+            }
+            AdminArgs::ListPartitionReassignments { topics } => AdminCall::ListPartitionReassignments(topics),
+            AdminArgs::ElectLeaders { unclean, partitions } => {
+                AdminCall::ElectLeaders { unclean, partitions }
+            }
+            AdminArgs::UnregisterBroker { id } => AdminCall::UnregisterBroker(id),
             AdminArgs::ListGroups => AdminCall::ListGroups,
             AdminArgs::DescribeGroup { group } => AdminCall::DescribeGroups(vec![group]),
             AdminArgs::DeleteGroup { group } => AdminCall::DeleteGroups(vec![group]),

@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use bytes::Bytes;
 use gloo_timers::callback::Timeout;
 use js_sys::{ArrayBuffer, Function, Uint8Array};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -32,6 +32,9 @@ use super::transport::{LinkFaults, PeerLink};
 
 /// Events gather this long before they go to the page: one message a frame.
 const EVENTS_EVERY_MS: u32 = 16;
+
+/// Metrics go to the page this often while anything happens.
+const METRICS_EVERY_MS: u32 = 500;
 
 /// A page of wasm memory.
 const PAGE_BYTES: f64 = 65536.0;
@@ -98,6 +101,7 @@ struct Inner {
     /// `post(message)`: to the page.
     post: Function,
     events: RefCell<EventBuffer>,
+    metrics_scheduled: Cell<bool>,
     stopping: Cell<bool>,
     this: Weak<Inner>,
 }
@@ -152,6 +156,7 @@ impl BrokerHost {
             timer: RefCell::default(),
             post,
             events: RefCell::default(),
+            metrics_scheduled: Cell::new(false),
             stopping: Cell::new(false),
             this: this.clone(),
         });
@@ -282,6 +287,7 @@ impl Inner {
         }
         self.run_io();
         self.schedule_events();
+        self.schedule_metrics();
         if self.stopping.get() && !self.io_running.get() {
             self.flush_events();
             self.post_type("stopped");
@@ -368,6 +374,30 @@ impl Inner {
             }
         })
         .forget();
+    }
+
+    fn schedule_metrics(&self) {
+        if self.metrics_scheduled.replace(true) {
+            return;
+        }
+        let this = self.this.clone();
+        Timeout::new(METRICS_EVERY_MS, move || {
+            if let Some(inner) = this.upgrade() {
+                inner.metrics_scheduled.set(false);
+                inner.post_metrics();
+            }
+        })
+        .forget();
+    }
+
+    fn post_metrics(&self) {
+        // Plain data, as events are.
+        let plain = serde_wasm_bindgen::Serializer::json_compatible();
+        if let Ok(report) = self.broker.borrow().metrics().serialize(&plain) {
+            let message = message("metrics");
+            let _ = js_sys::Reflect::set(&message, &"report".into(), &report);
+            self.post(&message);
+        }
     }
 
     fn flush_events(&self) {

@@ -2,10 +2,16 @@
 // starts, connects and ends them; what they say to each other never passes through here.
 import { deleteDatabase, readCatalog, writeCatalog } from './tabmq.js'
 import { Connections, HOST_PREFIX, PORT } from './connections.js'
+import { moveAway } from './decommission.js'
 import { KafkaJSNonRetriableError, TabmqOptionError, TabmqStartError } from './errors.js'
+import { Kafka } from './kafka.js'
 
 export const READY_WAIT_MS = 30000
 const STOP_WAIT_MS = 30000
+/** How long the copies of a leaving broker's replicas may make no progress. */
+const MOVE_WAIT_MS = 60000
+/** Workers of one cluster, at most. */
+const BROKERS_MAX = 9
 /** How long another tab may keep a database open that is to be deleted. */
 const DELETE_WAIT_MS = 10000
 
@@ -29,6 +35,7 @@ export class Cluster {
   #memory
   #fenced
   #closed = false
+  /** Changes of which brokers there are, one after the other. @type {Promise<any>} */ #changing = Promise.resolve()
 
   /**
    * @param {{ options: any, module: WebAssembly.Module, feed: import('./feed.js').Feed, epoch: number | null, fenced: () => void }} parts
@@ -47,7 +54,7 @@ export class Cluster {
 
   /** Opens the catalog, starts the brokers, and waits until each one may lead. */
   async _open () {
-    this.#catalog = await this.#openCatalog(this.#options.brokers)
+    await this.#openCatalog()
     await Promise.all(this.#catalog.brokers.map((id) => this.#startWorker(id)))
     await this.#until(READY_WAIT_MS, () => {
       if (this.#closed) throw new TabmqStartError('Closed before it was ready')
@@ -59,23 +66,46 @@ export class Cluster {
       this.brokers().map(({ id, state }) => `broker ${id} is ${state}`).join(', ')))
   }
 
-  async #openCatalog (count) {
-    const fresh = () => {
-      const ids = Array.from({ length: count }, (_, index) => index + 1)
-      return { version: 1, clusterId: randomClusterId(), brokers: ids, voters: ids.slice(0, count >= 5 ? 5 : count >= 3 ? 3 : 1) }
+  /**
+   * Which brokers there are: as stored, since brokers are added and leave. `created` is how many there were at first; ids
+   * from `next` on were never given; the databases of those in `gone` are still to be deleted.
+   */
+  async #openCatalog () {
+    const { brokers: asked, storage } = this.#options
+    const stored = storage === 'memory' ? undefined : await readCatalog(`tabmq/${this.name}`).catch(storageRefused)
+    if (!stored) {
+      const ids = Array.from({ length: asked ?? 1 }, (_, index) => index + 1)
+      const count = ids.length
+      const voters = ids.slice(0, count >= 5 ? 5 : count >= 3 ? 3 : 1)
+      return this.#saveCatalog({ version: 1, clusterId: randomClusterId(), brokers: ids, voters, created: count, next: count + 1, gone: [] })
     }
-    if (this.#options.storage === 'memory') return fresh()
-    const stored = await readCatalog(`tabmq/${this.name}`).catch(storageRefused)
-    if (stored) {
-      const catalog = JSON.parse(stored)
-      if (count !== undefined && catalog.brokers.length !== count) {
-        throw new TabmqOptionError('brokers', `cluster '${this.name}' has ${catalog.brokers.length}; open it with that many, or destroy it first`)
-      }
-      return catalog
+    const catalog = JSON.parse(stored)
+    const { brokers } = catalog
+    catalog.created ??= brokers.length
+    catalog.next ??= Math.max(...brokers) + 1
+    catalog.gone ??= []
+    if (asked !== undefined && asked !== brokers.length && asked !== catalog.created) {
+      const created = catalog.created === brokers.length ? '' : ` and was created with ${catalog.created}`
+      throw new TabmqOptionError('brokers', `cluster '${this.name}' has ${brokers.length}${created}; leave it out, or destroy the cluster first`)
     }
-    const catalog = fresh()
-    await writeCatalog(`tabmq/${this.name}`, JSON.stringify(catalog)).catch(storageRefused)
-    return catalog
+    this.#catalog = catalog
+    await this.#deleteGone()
+  }
+
+  async #saveCatalog (catalog) {
+    if (this.#options.storage !== 'memory') {
+      await writeCatalog(`tabmq/${this.name}`, JSON.stringify(catalog)).catch(storageRefused)
+    }
+    this.#catalog = catalog
+  }
+
+  /** Deletes the databases of brokers that have left. */
+  async #deleteGone () {
+    if (this.#catalog.gone.length === 0) return
+    if (this.#options.storage !== 'memory') {
+      for (const id of this.#catalog.gone) await deleteDatabase(this.#database(id))
+    }
+    await this.#saveCatalog({ ...this.#catalog, gone: [] })
   }
 
   #brokerConfig (id) {
@@ -134,6 +164,7 @@ export class Cluster {
             if (data.fenced) this.#fenced()
             break
           case 'stopped': this.#gone(id, 'stopped', false); break
+          case 'metrics': this.#emit({ type: 'metrics', broker: id, report: data.report }); break
           case 'events':
             this.#memory.set(id, data.memoryBytes)
             for (const event of data.events) this.#emit({ ...event, broker: id })
@@ -208,8 +239,113 @@ export class Cluster {
     if (!this.#catalog.brokers.includes(id)) throw new TabmqOptionError('id', `there is no broker ${id}`)
     if (this.#workers.has(id)) throw new TabmqOptionError('id', `broker ${id} is running`)
     await this.#startWorker(id)
+    await this.#ready(id)
+  }
+
+  async #ready (id) {
     await this.#until(READY_WAIT_MS, () => this.model.brokers.get(id)?.state === 'running',
-      () => new TabmqStartError(`Broker ${id} was not back within ${READY_WAIT_MS / 1000} s`))
+      () => new TabmqStartError(`Broker ${id} was not ready within ${READY_WAIT_MS / 1000} s`))
+  }
+
+  /** Waits for earlier changes of which brokers there are. */
+  #inTurn (change) {
+    const turn = this.#changing.then(change)
+    this.#changing = turn.catch(() => {})
+    return turn
+  }
+
+  /** Adds a broker while the others work; resolves with its id when it may lead. It has no partitions yet. */
+  addBroker () {
+    return this.#inTurn(async () => {
+      const { brokers, next: id } = this.#catalog
+      if (brokers.length >= BROKERS_MAX) throw new KafkaJSNonRetriableError(`A cluster has at most ${BROKERS_MAX} brokers here`)
+      // First of all it is written down: a reload meanwhile starts it as well.
+      await this.#saveCatalog({ ...this.#catalog, brokers: [...brokers, id], next: id + 1 })
+      try {
+        await this.#startWorker(id)
+      } catch (error) {
+        // Nobody has heard of it.
+        await this.#forget(id)
+        throw error
+      }
+      await this.#ready(id)
+      return id
+    })
+  }
+
+  /**
+   * Takes a broker out of the cluster for good: its replicas move to the others while they are read and written, it stops,
+   * and its data is deleted. `decommission` events tell how far that is. When it fails, what was begun goes on.
+   */
+  decommission (id) {
+    return this.#inTurn(async () => {
+      const { brokers, voters } = this.#catalog
+      if (!brokers.includes(id)) throw new TabmqOptionError('id', `there is no broker ${id}`)
+      if (voters.includes(id)) {
+        throw new KafkaJSNonRetriableError(`Broker ${id} is one of the quorum's voters (${voters.join(', ')}): only others can leave`)
+      }
+      const servers = () => brokers.map((broker) => `${HOST_PREFIX}${broker}:${PORT}`)
+      const admin = new Kafka({ connect: (host, port) => this.connect(host, port), bootstrapServers: servers }, { clientId: 'decommission' }).admin()
+      try {
+        for (let left = await this.#moveAway(admin, id); ; left = await this.#moveAway(admin, id)) {
+          if (left === 0 && !this.#workers.has(id)) break
+          // Created on it meanwhile, by a controller that thought it would come back.
+          if (left > 0 && !this.#workers.has(id)) await this.start(id)
+          else if (left === 0) {
+            this.#tellLeaving(id, 'stopping')
+            await this.stop(id)
+          }
+        }
+        await admin._unregisterBroker(id)
+        await this.#forget(id)
+        this.#tellLeaving(id, 'gone')
+      } finally {
+        await admin.disconnect()
+      }
+    })
+  }
+
+  #tellLeaving (id, phase, partitions = 0, of = 0) {
+    this.#emit({ type: 'decommission', broker: id, phase, partitions, of })
+  }
+
+  /** Moves all replicas off a broker, and waits until they are gone; gives how many there were. */
+  async #moveAway (admin, id) {
+    const others = this.brokers().filter((broker) => broker.state === 'running' && broker.id !== id).map((broker) => broker.id)
+    const held = await moveAway(admin, id, others)
+    if (held.length === 0) return 0
+    const onIt = () => held.filter(({ topic, partition }) => this.model.topics.get(topic)?.[partition]?.replicas.includes(id)).length
+    let left = -1
+    let copied = -1
+    while (left !== 0) {
+      const progress = () => {
+        if (this.#closed) throw new KafkaJSNonRetriableError('The cluster was closed')
+        const now = onIt()
+        const bytes = this.brokers().reduce((sum, { storageBytes }) => sum + storageBytes, 0)
+        const moved = now !== left || bytes > copied
+        if (now !== left) {
+          left = now
+          this.#tellLeaving(id, 'moving', now, held.length)
+        }
+        copied = bytes
+        return moved
+      }
+      await this.#until(MOVE_WAIT_MS, progress, () => new KafkaJSNonRetriableError(
+        `${left} of ${held.length} partitions are still on broker ${id}, and nothing moved for ${MOVE_WAIT_MS / 1000} s; call it again to go on`))
+    }
+    return held.length
+  }
+
+  /** A broker is no more: its data is deleted. */
+  async #forget (id) {
+    this.#gone(id, 'stopped', false)
+    const { brokers, gone } = this.#catalog
+    await this.#saveCatalog({ ...this.#catalog, brokers: brokers.filter((other) => other !== id), gone: [...gone, id] })
+    for (const link of [...this.#links.keys()]) if (link.split('>').includes(String(id))) this.#links.delete(link)
+    this.#memory.delete(id)
+    this.#silent.delete(id)
+    this.#emit({ type: 'brokerRemoved', broker: id })
+    await this.#deleteGone()
   }
 
   /** Sets the faults of one direction of a link: `{ cut, delayMs, lossRatio }`. */
@@ -265,8 +401,8 @@ export class Cluster {
 /** Deletes all data of a cluster that nobody has open. @param {string} name */
 export async function deleteData (name) {
   const stored = await readCatalog(`tabmq/${name}`).catch(storageRefused)
-  const brokers = stored ? JSON.parse(stored).brokers : []
-  for (const database of [...brokers.map((id) => `tabmq/${name}/${id}`), `tabmq/${name}`]) {
+  const { brokers = [], gone = [] } = stored ? JSON.parse(stored) : {}
+  for (const database of [...[...brokers, ...gone].map((id) => `tabmq/${name}/${id}`), `tabmq/${name}`]) {
     await within(DELETE_WAIT_MS, deleteDatabase(database), () =>
       new KafkaJSNonRetriableError(`The data of '${name}' can't be deleted: another tab still has it open`))
   }

@@ -35,7 +35,7 @@ export class Guests {
     this.#welcome = welcome
     this.#hubUrl = hubUrl
     this.#commands = commands
-    this.#unwatch = feed.watch((event) => this.#tell(event))
+    this.#unwatch = feed.watch((event) => this.#tell(event), true)
   }
 
   /** A tab looks for the owner. @param {{ tab: string, meeting: string }} message */

@@ -3,7 +3,10 @@
 export interface ClusterOptions {
   /** The same name reopens the same data. Default 'default'. */
   name?: string
-  /** 1 to 9. Default 1. The first 1, 3 or 5 are also the quorum. */
+  /**
+   * 1 to 9, of a new cluster; default 1. The first 1, 3 or 5 are also the quorum. An existing cluster has the brokers it has:
+   * leave this out, or give the number it has or was created with; others are refused (TabmqOptionError).
+   */
   brokers?: number
   /** 'kafka': Kafka's own defaults. 'lab': sessions and elections in seconds, to watch. Default 'kafka'. */
   profile?: 'lab' | 'kafka'
@@ -45,6 +48,23 @@ export interface Broker {
 
 export interface LinkFaults { cut?: boolean, delayMs?: number, lossRatio?: number }
 
+export interface MetricsReport {
+  /**
+   * MessagesInPerSec, BytesInPerSec, BytesOutPerSec (clients), ReplicationBytesInPerSec, ReplicationBytesOutPerSec,
+   * IsrShrinksPerSec, IsrExpandsPerSec, LeaderElectionRateAndTimeMs, UncleanLeaderElectionsPerSec; and, not Kafka's,
+   * FramesInPerSec and FramesOutPerSec.
+   */
+  meters: Record<string, { count: number, rate: number }>
+  /**
+   * Each broker's: PartitionCount, LeaderCount, UnderReplicatedPartitions, UnderMinIsrPartitionCount, ReassigningPartitions.
+   * The active controller's: ActiveControllerCount, OfflinePartitionsCount, PreferredReplicaImbalanceCount,
+   * GlobalPartitionCount, ActiveBrokerCount, FencedBrokerCount (0 on others).
+   */
+  gauges: Record<string, number>
+  /** By API (`Produce`, `Fetch`, ...; the less frequent ones as `Other`): answered requests, clients' and brokers' together. */
+  requests: Record<string, { count: number, rate: number, totalTimeMs: number, maxTimeMs: number }>
+}
+
 /**
  * One fact of the cluster's life: `type` says which, `broker` where, `at` when (ms since the Unix epoch). Three have no broker:
  * `ownerGone`: the tab that ran the brokers does no more, for `reason`: 'gone' (closed or crashed), 'closed' (by a call), 'silent',
@@ -69,9 +89,27 @@ export interface Cluster extends AsyncDisposable {
   takeOver (): Promise<void>
   kafka (options?: KafkaOptions): Kafka
   brokers (): Broker[]
+  /**
+   * Counts and states by Kafka's names (the `name` of its JMX beans): of the cluster, and of each broker that runs, since its
+   * start. `rate` is per second, over the last two. It asks nobody: brokers tell twice a second.
+   */
+  metrics (): MetricsReport & { brokers: Record<number, MetricsReport> }
   kill (id: number, options?: { silent?: boolean }): Promise<void>
   stop (id: number): Promise<void>
   start (id: number): Promise<void>
+  /**
+   * Adds a broker while the others work; resolves with its id (never one that was used before) when it may lead. It is stored:
+   * the cluster opens with it from now on. It gets replicas of new topics; `alterPartitionReassignments` moves others to it.
+   */
+  addBroker (): Promise<number>
+  /**
+   * Takes a broker out for good: its replicas move to the others while they are read and written (leadership first), it stops,
+   * and its data is deleted. `decommission` events tell the `phase` ('moving', 'stopping', 'gone') and how many `partitions` of
+   * how many are still on it. Rejects (KafkaJSNonRetriableError) when it votes in the quorum, when too few brokers remain for a
+   * topic's replicas, when a partition on it has no leader, or when nothing moves for a minute; what was begun goes on then,
+   * and another call as well.
+   */
+  decommission (id: number): Promise<void>
   setLink (from: number, to: number, faults?: LinkFaults): void
   /** The first listener also gets the discrete events from before it, 1000 at most: what opening the cluster found. */
   on (name: 'event', listener: (event: ClusterEvent) => void): () => void
@@ -240,6 +278,7 @@ export interface Consumer extends AsyncDisposable, AsyncIterable<EachMessagePayl
 export interface AdminOptions { timeout?: number }
 export interface TopicSpec { topic: string, numPartitions?: number, replicationFactor?: number, configEntries?: { name: string, value: string }[] }
 export interface PartitionMetadata { partitionErrorCode: number, partitionId: number, leader: number, replicas: number[], isr: number[] }
+export interface OngoingReassignment { partition: number, partitionIndex: number, replicas: number[], addingReplicas: number[], removingReplicas: number[] }
 export interface Admin extends AsyncDisposable {
   connect (): Promise<void>
   disconnect (): Promise<void>
@@ -259,6 +298,15 @@ export interface Admin extends AsyncDisposable {
   describeCluster (): Promise<{ brokers: { nodeId: number, host: string, port: number }[], controller: number | null, clusterId: string }>
   describeConfigs (options: { resources: { type: number, name: string, configNames?: string[] }[] }): Promise<any>
   alterConfigs (options: { resources: { type: number, name: string, configEntries: { name: string, value: string }[] }[] }): Promise<any>
+  /** Moves partitions to other replicas, preferred leader first; `replicas: null` cancels. Resolves when it has begun. */
+  alterPartitionReassignments (options: { topics: { topic: string, partitionAssignment: { partition: number, replicas: number[] | null }[] }[], timeout?: number }): Promise<void>
+  /** What is under way. (kafkajs's types say `topic` and `partitionIndex`, its code gives `name` and `partition`: here are both.) */
+  listPartitionReassignments (options?: { topics?: { topic: string, partitions: number[] }[], timeout?: number }): Promise<{ topics: { topic: string, name: string, partitions: OngoingReassignment[] }[] }>
+  /**
+   * Elects leaders now: the preferred replicas; or, where nobody leads, any replica that is there, which may lose records
+   * ('unclean'). Without topics all are meant. `errorCode` is Kafka's, 84 (ELECTION_NOT_NEEDED) where all is well already.
+   */
+  electLeaders (options?: { electionType?: 'preferred' | 'unclean', topics?: { topic: string, partitions: number[] }[], timeout?: number }): Promise<{ topics: { topic: string, partitions: { partition: number, errorCode: number, error: string | null }[] }[] }>
   listGroups (): Promise<{ groups: { groupId: string, protocolType: string }[] }>
   describeGroups (groupIds: string[]): Promise<{ groups: any[] }>
   deleteGroups (groupIds: string[]): Promise<{ groupId: string, errorCode: number }[]>

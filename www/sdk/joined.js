@@ -15,7 +15,7 @@ import { KafkaJSConnectionError, KafkaJSTimeout, restored } from './errors.js'
 import { Heartbeat } from './heartbeat.js'
 
 /** What a joined tab may ask the owner to do, and how long that may take, in ms: a little more than it gives itself. */
-export const COMMANDS = Object.freeze({ kill: 10000, stop: 35000, start: 65000, setLink: 10000, destroy: 60000 })
+export const COMMANDS = Object.freeze({ kill: 10000, stop: 35000, start: 65000, addBroker: 65000, decommission: 30 * 60000, setLink: 10000, destroy: 60000 })
 
 export class Joined {
   #port

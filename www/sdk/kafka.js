@@ -439,7 +439,7 @@ class Consumer {
   }
 }
 
-class Admin {
+export class Admin {
   #host
   #timeout
 
@@ -555,6 +555,49 @@ class Admin {
     return this.#call('alterConfigs', {
       resources: resources.map(({ type, name, configEntries }) => [type, name, configEntries.map(({ name, value }) => [name, value ?? undefined])])
     })
+  }
+
+  /** Moves partitions to other replicas, preferred leader first; `replicas: null` cancels what is under way (KIP-455). */
+  async alterPartitionReassignments (given) {
+    const { topics } = check(given, { topics: list, timeout: anything })
+    const ids = (replicas) => replicas === null || (Array.isArray(replicas) && replicas.every((id) => Number.isInteger(id) && id >= 0))
+    await this.#call('alterPartitionReassignments', {
+      topics: topics.map(({ topic, partitionAssignment }) => {
+        if (typeof topic !== 'string') throw new TabmqOptionError('topics', 'must name each topic')
+        if (!Array.isArray(partitionAssignment)) throw new TabmqOptionError('partitionAssignment', 'must be a list')
+        return [topic, partitionAssignment.map(({ partition, replicas }) => {
+          if (!Number.isInteger(partition) || partition < 0) throw new TabmqOptionError('partition', 'must be a whole number from 0')
+          if (!ids(replicas)) throw new TabmqOptionError('replicas', 'must be a list of broker ids, or null')
+          return [partition, replicas ?? undefined]
+        })]
+      })
+    })
+  }
+
+  /** Partitions whose replicas are on their way. (kafkajs gives `name` and `partition` where its types have `topic` and `partitionIndex`.) */
+  async listPartitionReassignments (given = {}) {
+    const { topics } = check(given, { topics: anything, timeout: anything })
+    const found = await this.#call('listPartitionReassignments', { topics: topics?.map(({ topic, partitions }) => [topic, partitions]) })
+    return {
+      topics: found.map(({ topic, partitions }) =>
+        ({ topic, name: topic, partitions: partitions.map((one) => ({ partition: one.partitionIndex, ...one })) }))
+    }
+  }
+
+  /** Elects leaders now: the preferred replicas, or (`electionType: 'unclean'`) any, where nobody leads. */
+  async electLeaders (given = {}) {
+    const { electionType, topics } = check(given, {
+      electionType: { default: 'preferred', check: (v) => v === 'preferred' || v === 'unclean', want: "'preferred' or 'unclean'" },
+      topics: anything,
+      timeout: anything
+    })
+    const partitions = topics?.map(({ topic, partitions }) => [topic, partitions])
+    return { topics: await this.#call('electLeaders', { unclean: electionType === 'unclean', partitions }) }
+  }
+
+  /** For cluster.js: the cluster forgets a broker that has left. @param {number} id */
+  async _unregisterBroker (id) {
+    await this.#call('unregisterBroker', { id })
   }
 
   async listGroups () {

@@ -4,7 +4,8 @@
  * @typedef {{ id: number, state: 'starting'|'running'|'stopping'|'stopped'|'crashed', registered: boolean,
  *   roles: string[], quorumRole: string, quorumEpoch: number, reason?: string }} Broker
  * @typedef {{ logStart: number, highWatermark: number, logEnd: number, bytes: number, role: string }} Replica
- * @typedef {{ leader: number|null, leaderEpoch: number, replicas: number[], isr: number[],
+ * @typedef {{ leader: number|null, leaderEpoch: number, partitionEpoch: number, replicas: number[],
+ *   adding: number[], removing: number[], isr: number[], elr: number[],
  *   progress: Record<number, Replica> }} Partition
  * @typedef {{ state: string, generation: number, members: { id: string, clientId: string }[],
  *   committed: Record<string, number> }} Group
@@ -39,6 +40,10 @@ export class ClusterModel {
       case 'workerState':
         this.brokers.set(event.broker, { registered: false, quorumRole: '', quorumEpoch: 0, ...broker, ...event.facts })
         if (event.facts.state !== 'running' && this.controller === event.broker) this.controller = null
+        break
+      case 'brokerRemoved':
+        this.brokers.delete(event.broker)
+        for (const partition of [...this.topics.values()].flat()) delete partition?.progress[event.broker]
         break
       case 'brokerState':
         if (broker && broker.state !== 'stopping') broker.state = event.state === 'running' ? 'running' : 'starting'
@@ -86,16 +91,22 @@ export class ClusterModel {
   #at (topic, partition) {
     if (!this.topics.has(topic)) this.topics.set(topic, [])
     const partitions = this.topics.get(topic)
-    partitions[partition] ??= { leader: null, leaderEpoch: -1, replicas: [], isr: [], progress: {} }
+    partitions[partition] ??= {
+      leader: null, leaderEpoch: -1, partitionEpoch: -1, replicas: [], adding: [], removing: [], isr: [], elr: [], progress: {}
+    }
     return partitions[partition]
   }
 
   #partition (event) {
     const known = this.#at(event.topic, event.partition)
     // Brokers tell of a change when they replay it, so an older one can come last.
-    if (event.leaderEpoch < known.leaderEpoch) return
-    const { leader, leaderEpoch, replicas, isr } = event
-    Object.assign(known, { leader: leader ?? null, leaderEpoch, replicas, isr })
+    if (event.partitionEpoch >= known.partitionEpoch) {
+      const { leader, leaderEpoch, partitionEpoch, replicas, isr } = event
+      Object.assign(known, { leader: leader ?? null, leaderEpoch, partitionEpoch, replicas, isr })
+      if (event.type === 'partitionChanged') Object.assign(known, { adding: event.adding, removing: event.removing, elr: event.elr })
+      // What a replica that is none any more was at has gone with it.
+      for (const id of Object.keys(known.progress)) if (!replicas.includes(Number(id))) delete known.progress[id]
+    }
     if (event.type === 'partitionRole') {
       known.progress[event.broker] = { logStart: 0, highWatermark: 0, logEnd: 0, bytes: 0, ...known.progress[event.broker], role: event.role }
     }
@@ -103,6 +114,7 @@ export class ClusterModel {
 
   #progress (event) {
     const known = this.#at(event.topic, event.partition)
+    if (known.partitionEpoch >= 0 && !known.replicas.includes(event.broker)) return
     const { logStart, highWatermark, logEnd, bytes } = event
     known.progress[event.broker] = { role: '', ...known.progress[event.broker], logStart, highWatermark, logEnd, bytes }
   }

@@ -3,7 +3,7 @@ import { TabmqOptionError } from './errors.js'
 
 const CLUSTER = {
   name: { default: 'default', check: (v) => typeof v === 'string' && /^[A-Za-z0-9._-]{1,100}$/.test(v), want: '1 to 100 letters, digits, dots, dashes or underscores' },
-  brokers: { default: 1, check: (v) => Number.isInteger(v) && v >= 1 && v <= 9, want: 'a whole number from 1 to 9' },
+  brokers: { default: undefined, check: (v) => v === undefined || (Number.isInteger(v) && v >= 1 && v <= 9), want: 'a whole number from 1 to 9' },
   profile: { default: 'kafka', check: (v) => v === 'lab' || v === 'kafka', want: "'lab' or 'kafka'" },
   storage: { default: 'indexeddb', check: (v) => v === 'indexeddb' || v === 'memory', want: "'indexeddb' or 'memory'" },
   config: { default: {}, check: (v) => v !== null && typeof v === 'object', want: "an object of broker configs by Kafka's names" },

@@ -164,6 +164,8 @@ export class ClusterTab {
       kill: (...args) => cluster.kill(...args),
       stop: (...args) => cluster.stop(...args),
       start: (...args) => cluster.start(...args),
+      addBroker: () => cluster.addBroker(),
+      decommission: (...args) => cluster.decommission(...args),
       setLink: (...args) => cluster.setLink(...args),
       destroy: () => this.destroy()
     }
@@ -412,6 +414,21 @@ export class ClusterTab {
   /** Starts a stopped or crashed broker; resolves when it may lead again. */
   async start (id) {
     return this.#command('start', id)
+  }
+
+  /** Adds a broker while the others work; resolves with its id when it may lead. It has no partitions yet. */
+  async addBroker () {
+    return this.#command('addBroker')
+  }
+
+  /** Moves a broker's replicas to the others, stops it, and deletes its data. `decommission` events tell how far that is. */
+  async decommission (id) {
+    return this.#command('decommission', id)
+  }
+
+  /** What the brokers count, by Kafka's names, each broker's and the sum: half a second old. */
+  metrics () {
+    return this.#feed.metrics.read(performance.timeOrigin + performance.now())
   }
 
   /** Sets the faults of one direction of a link: `{ cut, delayMs, lossRatio }`. */

@@ -3,14 +3,15 @@
 use std::collections::VecDeque;
 
 use crate::protocol::consumer_protocol::{decode_assignment, decode_subscription};
+use crate::protocol::error::wire_name;
 use crate::protocol::{ErrorCode, Response, StrBytes, messages};
 
 use super::super::net::Net;
 use super::super::{ClientError, FailureKind};
 use super::calls::{
     AdminCall, AdminReply, BrokerDescription, CommittedPartition, CommittedTopic, ConfigDescription,
-    ConfigValue, GroupDescription, MemberDescription, PartitionDescription, PartitionOffset,
-    TopicDescription,
+    ConfigValue, Election, GroupDescription, MemberDescription, PartitionDescription, PartitionOffset,
+    Reassignment, TopicDescription, TopicElections, TopicReassignments,
 };
 
 /// An error among those of a response, with its words.
@@ -56,6 +57,27 @@ pub(super) fn conclude(
                     check(resource.error_code, resource.error_message.as_ref(), None)?;
                 }
             }
+            Response::AlterPartitionReassignments(body) => {
+                check(body.error_code, body.error_message.as_ref(), None)?;
+                for topic in &body.responses {
+                    for partition in &topic.partitions {
+                        let place = Some(partition.partition_index);
+                        check(partition.error_code, partition.error_message.as_ref(), None)
+                            .map_err(|error| error.at(topic.name.as_str(), place))?;
+                    }
+                }
+            }
+            Response::ListPartitionReassignments(body) => {
+                check(body.error_code, body.error_message.as_ref(), None)?;
+                return Ok(AdminReply::Reassignments(body.topics.iter().map(reassigned).collect()));
+            }
+            Response::ElectLeaders(body) => {
+                check(body.error_code, None, None)?;
+                return Ok(AdminReply::Elections(
+                    body.replica_election_results.iter().map(elected).collect(),
+                ));
+            }
+            Response::UnregisterBroker(body) => check(body.error_code, body.error_message.as_ref(), None)?,
             Response::Metadata(body) => return topics_of(body).map(AdminReply::Topics),
             Response::ListOffsets(body) => {
                 for topic in &body.topics {
@@ -152,6 +174,28 @@ pub(super) fn conclude(
         AdminCall::ListGroups | AdminCall::DescribeGroups(_) => AdminReply::Groups(groups),
         _ => AdminReply::Done(true),
     })
+}
+
+fn reassigned(
+    topic: &messages::list_partition_reassignments_response::OngoingTopicReassignment,
+) -> TopicReassignments {
+    let ids = |ids: &[messages::BrokerId]| ids.iter().map(|id| id.0).collect();
+    let partitions = topic.partitions.iter().map(|partition| Reassignment {
+        partition_index: partition.partition_index,
+        replicas: ids(&partition.replicas),
+        adding_replicas: ids(&partition.adding_replicas),
+        removing_replicas: ids(&partition.removing_replicas),
+    });
+    TopicReassignments { topic: topic.name.to_string(), partitions: partitions.collect() }
+}
+
+fn elected(topic: &messages::elect_leaders_response::ReplicaElectionResult) -> TopicElections {
+    let partitions = topic.partition_result.iter().map(|result| Election {
+        partition: result.partition_id,
+        error_code: result.error_code,
+        error: ErrorCode::try_from_code(result.error_code).map(wire_name),
+    });
+    TopicElections { topic: topic.topic.to_string(), partitions: partitions.collect() }
 }
 
 fn topics_of(body: &messages::MetadataResponse) -> Result<Vec<TopicDescription>, ClientError> {

@@ -20,6 +20,9 @@ pub struct NewTopic {
 /// A config's name and its new value; none unsets it.
 pub type ConfigChange = (String, Option<String>);
 
+/// A partition and the replicas it is to have, preferred leader first; none cancels.
+pub type NewReplicas = (i32, Option<Vec<i32>>);
+
 /// What an admin can be asked.
 #[derive(Debug, Clone)]
 pub enum AdminCall {
@@ -72,6 +75,19 @@ pub enum AdminCall {
     DescribeConfigs(Vec<(i8, String)>),
     /// Set (or, without a value, unset) configs of a resource.
     AlterConfigs(Vec<(i8, String, Vec<ConfigChange>)>),
+    /// Move partitions to other replicas; without replicas, cancel what is under way.
+    AlterPartitionReassignments(Vec<(String, Vec<NewReplicas>)>),
+    /// Partitions whose replicas are on their way: of these topics' partitions, or all.
+    ListPartitionReassignments(Option<Vec<(String, Vec<i32>)>>),
+    /// Elect leaders: of these topics' partitions, or of all.
+    ElectLeaders {
+        /// Replicas that lack records may lead where nobody else can; else the preferred ones are wanted.
+        unclean: bool,
+        /// Topic and partitions.
+        partitions: Option<Vec<(String, Vec<i32>)>>,
+    },
+    /// Forget a broker that has left.
+    UnregisterBroker(i32),
     /// All groups.
     ListGroups,
     /// Groups in detail.
@@ -103,6 +119,10 @@ pub enum AdminReply {
         /// The cluster's id.
         cluster_id: String,
     },
+    /// Reassignments under way.
+    Reassignments(Vec<TopicReassignments>),
+    /// How elections went.
+    Elections(Vec<TopicElections>),
     /// Configs.
     Configs(Vec<ConfigDescription>),
     /// Groups.
@@ -189,6 +209,45 @@ pub struct ConfigValue {
     pub config_value: Option<String>,
     pub read_only: bool,
     pub is_default: bool,
+}
+
+/// A topic's partitions whose replicas are on their way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct TopicReassignments {
+    pub topic: String,
+    pub partitions: Vec<Reassignment>,
+}
+
+/// A partition whose replicas are on their way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Reassignment {
+    pub partition_index: i32,
+    pub replicas: Vec<i32>,
+    pub adding_replicas: Vec<i32>,
+    pub removing_replicas: Vec<i32>,
+}
+
+/// How a topic's elections went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct TopicElections {
+    pub topic: String,
+    pub partitions: Vec<Election>,
+}
+
+/// How one partition's election went: 0, or Kafka's error with its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Election {
+    pub partition: i32,
+    pub error_code: i16,
+    pub error: Option<String>,
 }
 
 /// One group.

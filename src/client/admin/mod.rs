@@ -252,14 +252,9 @@ impl Admin {
             (_, Ok(response)) => {
                 task.gathered.push(response);
                 if task.waiting.is_empty() {
-                    let gone = FailureKind::Protocol(ErrorCode::UnknownTopicOrPartition);
                     return match conclude(&task.call, &task.gathered, &self.net) {
-                        // Deleted by an attempt whose answer was lost.
-                        Err(error)
-                            if task.unknown
-                                && error.kind == gone
-                                && matches!(task.call, AdminCall::DeleteTopics(_)) =>
-                        {
+                        // Done by an attempt whose answer was lost.
+                        Err(error) if task.unknown && is_done(&task.call, &error) => {
                             self.out.reply(id, Ok(AdminReply::Done(true)));
                         }
                         Ok(reply) => {
@@ -302,11 +297,27 @@ impl Admin {
     }
 }
 
+/// The error says that what was asked for is so already.
+fn is_done(call: &AdminCall, error: &ClientError) -> bool {
+    let done = match call {
+        AdminCall::DeleteTopics(_) => ErrorCode::UnknownTopicOrPartition,
+        AdminCall::UnregisterBroker(_) => ErrorCode::BrokerIdNotRegistered,
+        AdminCall::AlterPartitionReassignments(_) => ErrorCode::NoReassignmentInProgress,
+        _ => return false,
+    };
+    error.kind == FailureKind::Protocol(done)
+}
+
 /// Retriable by Kafka's table, but for an admin's call an answer: the controller knows, and other brokers a little later.
 fn given_at_once(task: &Task, now: Instant, error: &ClientError) -> bool {
     let unknown = error.kind == FailureKind::Protocol(ErrorCode::UnknownTopicOrPartition)
         || error.kind == FailureKind::Protocol(ErrorCode::UnknownTopicId);
-    let by_controller = matches!(task.call, AdminCall::DeleteTopics(_) | AdminCall::CreatePartitions(_));
+    let by_controller = matches!(
+        task.call,
+        AdminCall::DeleteTopics(_)
+            | AdminCall::CreatePartitions(_)
+            | AdminCall::AlterPartitionReassignments(_)
+    );
     unknown && (by_controller || now.since(task.called_at) >= UNKNOWN_TOPIC_GRACE)
 }
 

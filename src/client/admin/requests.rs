@@ -1,22 +1,28 @@
 //! An admin's call as a request.
 
+use crate::protocol::messages::alter_partition_reassignments_request::{
+    ReassignablePartition, ReassignableTopic,
+};
 use crate::protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use crate::protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use crate::protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use crate::protocol::messages::delete_topics_request::DeleteTopicState;
 use crate::protocol::messages::describe_configs_request::DescribeConfigsResource;
+use crate::protocol::messages::elect_leaders_request::TopicPartitions;
 use crate::protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use crate::protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use crate::protocol::messages::list_partition_reassignments_request::ListPartitionReassignmentsTopics;
 use crate::protocol::messages::metadata_request::MetadataRequestTopic;
 use crate::protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use crate::protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use crate::protocol::messages::{
-    self, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
-    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
-    IncrementalAlterConfigsRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetFetchRequest,
+    self, AlterPartitionReassignmentsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeConfigsRequest, DescribeGroupsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
+    ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetFetchRequest, UnregisterBrokerRequest,
 };
 use crate::protocol::{Request, StrBytes};
 
@@ -159,6 +165,55 @@ pub(super) fn request(call: &AdminCall, partitions: Option<&[i32]>) -> Request {
                     .with_configs(configs.collect())
             });
             IncrementalAlterConfigsRequest::default().with_resources(resources.collect()).into()
+        }
+        AdminCall::AlterPartitionReassignments(topics) => {
+            let topics = topics.iter().map(|(topic, partitions)| {
+                let partitions = partitions.iter().map(|(partition, replicas)| {
+                    let ids = |ids: &Vec<i32>| ids.iter().map(|id| messages::BrokerId(*id)).collect();
+                    ReassignablePartition::default()
+                        .with_partition_index(*partition)
+                        .with_replicas(replicas.as_ref().map(ids))
+                });
+                ReassignableTopic::default()
+                    .with_name(wire_topic(topic))
+                    .with_partitions(partitions.collect())
+            });
+            AlterPartitionReassignmentsRequest::default()
+                .with_topics(topics.collect())
+                .with_timeout_ms(PATIENCE_MS)
+                .into()
+        }
+        AdminCall::ListPartitionReassignments(topics) => {
+            let topics = topics.as_ref().map(|topics| {
+                let asked = topics.iter().map(|(topic, partitions)| {
+                    ListPartitionReassignmentsTopics::default()
+                        .with_name(wire_topic(topic))
+                        .with_partition_indexes(partitions.clone())
+                });
+                asked.collect()
+            });
+            ListPartitionReassignmentsRequest::default()
+                .with_topics(topics)
+                .with_timeout_ms(PATIENCE_MS)
+                .into()
+        }
+        AdminCall::ElectLeaders { unclean, partitions } => {
+            let asked = partitions.as_ref().map(|topics| {
+                let asked = topics.iter().map(|(topic, partitions)| {
+                    TopicPartitions::default()
+                        .with_topic(wire_topic(topic))
+                        .with_partitions(partitions.clone())
+                });
+                asked.collect()
+            });
+            ElectLeadersRequest::default()
+                .with_election_type(i8::from(*unclean))
+                .with_topic_partitions(asked)
+                .with_timeout_ms(PATIENCE_MS)
+                .into()
+        }
+        AdminCall::UnregisterBroker(id) => {
+            UnregisterBrokerRequest::default().with_broker_id(messages::BrokerId(*id)).into()
         }
         AdminCall::ListGroups => ListGroupsRequest::default().into(),
         AdminCall::DescribeGroups(groups) => {

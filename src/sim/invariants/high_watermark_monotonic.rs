@@ -14,6 +14,11 @@ pub(super) struct HighWatermarkMonotonic {
 }
 
 impl HighWatermarkMonotonic {
+    /// The replica is there no longer.
+    pub(super) fn forget(&mut self, broker: BrokerId, log: LogId) {
+        self.last.remove(&(broker, log));
+    }
+
     pub(super) fn look(&mut self, look: &Look<'_>) -> Checked {
         let now = (look.life, look.high_watermark);
         let last = self.last.insert((look.broker, look.id), now).unwrap_or(now);

@@ -16,6 +16,7 @@ mod one_leader;
 mod one_owner;
 mod partition_order;
 mod progress;
+mod reassignments_complete;
 mod replicas_agree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,11 +24,14 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::broker::Broker;
 use crate::log::{PartitionLog, ReadOutcome};
 use crate::protocol::batch::batches;
 use crate::protocol::records::Record;
 use crate::replica::ReplicaStatus;
-use crate::types::{BrokerId, LeaderEpoch, LogId, OFFSETS_TOPIC, Offset, TopicPartition};
+use crate::types::{
+    BrokerId, LeaderEpoch, LogId, OFFSETS_TOPIC, Offset, PartitionIndex, TopicId, TopicPartition,
+};
 
 use super::history::{BatchMark, History};
 use super::storage::MemoryStorage;
@@ -49,6 +53,7 @@ use isr_members::IsrMembers;
 use leader_completeness::LeaderCompleteness;
 use log_matching::LogMatching;
 use one_leader::OneLeader;
+use reassignments_complete::ReassignmentsComplete;
 use replicas_agree::ReplicasAgree;
 
 /// Something that must hold does not.
@@ -121,6 +126,7 @@ pub struct Checker {
     epochs: EpochsMonotonic,
     images: ImagesAgree,
     isr_members: IsrMembers,
+    reassignments: ReassignmentsComplete,
     high_watermark: HighWatermarkMonotonic,
     replicas_agree: ReplicasAgree,
     commits_durable: CommitsDurable,
@@ -151,7 +157,9 @@ impl Checker {
         self.look(world, storage, &look, None)?;
         let (replayed, image) = (broker.replayed(), broker.image());
         self.images.replayed(id, replayed, image)?;
+        self.reassignments.replayed(replayed, image)?;
         self.isr_members.replayed(world, replayed, image, &self.history, &self.lossy)?;
+        self.forget_removed(id, broker);
         for tp in broker.replicas().hosted() {
             let (Some(status), Some(log)) = (broker.replicas().status(tp), broker.replicas().log(tp)) else {
                 continue;
@@ -178,6 +186,27 @@ impl Checker {
             self.look(world, storage, &look, Some(&status))?;
         }
         Ok(())
+    }
+
+    /// A replica that was taken off a broker, and comes back, is another one.
+    fn forget_removed(&mut self, id: BrokerId, broker: &Broker) {
+        let hosted: BTreeSet<LogId> = broker
+            .replicas()
+            .hosted()
+            .filter_map(|tp| broker.replicas().log(tp))
+            .map(|log| log.id())
+            .collect();
+        let from = (id, LogId { topic_id: TopicId::default(), partition: PartitionIndex(0) });
+        let theirs = self.watches.range(from..).take_while(|((of, _), _)| *of == id);
+        let removed: Vec<LogId> = theirs
+            .map(|((_, log), _)| *log)
+            .filter(|log| *log != LogId::METADATA && !hosted.contains(log))
+            .collect();
+        for log in removed {
+            self.watches.remove(&(id, log));
+            self.log_matching.forget(id, log);
+            self.high_watermark.forget(id, log);
+        }
     }
 
     fn look(

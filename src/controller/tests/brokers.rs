@@ -1,95 +1,7 @@
+//! Topics, sessions, fencing, registrations, and brokers that leave.
+
 use super::*;
-use crate::config::Profile;
-use crate::protocol::messages::create_topics_request::CreatableTopic;
-use crate::protocol::messages::{
-    self, BrokerHeartbeatRequest, BrokerRegistrationRequest, CreateTopicsRequest, broker_registration_request,
-};
-use crate::protocol::{ErrorCode, Response, StrBytes};
-use crate::types::{Offset, TopicName, Uuid};
-
-struct Bench {
-    controller: Controller,
-    committed: MetadataImage,
-    end: i64,
-    now: Instant,
-}
-
-impl Bench {
-    fn new(brokers: i32) -> Self {
-        let mut config = BrokerConfig::new(Profile::Lab, BrokerId(1), vec![BrokerId(1)]);
-        config.cluster_id = "c".into();
-        let mut controller = Controller::new(&config, Rng::new(7));
-        controller.activate(Instant(0), MetadataImage::default());
-        let mut bench = Self { controller, committed: MetadataImage::default(), end: 1, now: Instant(0) };
-        for id in 1..=brokers {
-            bench.register(id, id as u128);
-            bench.heartbeat(id, false);
-        }
-        bench
-    }
-
-    /// Replays what was decided on another image, as brokers do.
-    fn commit(&mut self, decision: &Decision) {
-        for record in &decision.records {
-            self.committed.replay(record, &mut Changes::default());
-            self.end += 1;
-        }
-        assert_eq!(&self.committed, self.controller.image());
-    }
-
-    fn register(&mut self, id: i32, incarnation: u128) -> Decision {
-        self.register_after(id, incarnation, -1)
-    }
-
-    fn register_after(&mut self, id: i32, incarnation: u128, previous_epoch: i64) -> Decision {
-        let listener = broker_registration_request::Listener::default().with_port(9092);
-        let request = BrokerRegistrationRequest::default()
-            .with_broker_id(messages::BrokerId(id))
-            .with_cluster_id(StrBytes::from_static_str("c"))
-            .with_incarnation_id(Uuid::from_u128(incarnation))
-            .with_previous_broker_epoch(previous_epoch)
-            .with_listeners(vec![listener]);
-        let decision = self.controller.register_broker(self.now, &request, Offset(self.end));
-        self.commit(&decision);
-        decision
-    }
-
-    fn heartbeat(&mut self, id: i32, want_shut_down: bool) -> Decision {
-        let epoch = self.committed.broker(BrokerId(id)).unwrap().epoch.0;
-        let request = BrokerHeartbeatRequest::default()
-            .with_broker_id(messages::BrokerId(id))
-            .with_broker_epoch(epoch)
-            .with_current_metadata_offset(self.end)
-            .with_want_shut_down(want_shut_down);
-        let decision = self.controller.heartbeat(self.now, &request);
-        self.commit(&decision);
-        decision
-    }
-
-    fn create(&mut self, name: &str, partitions: i32, replication: i16) -> (i16, Decision) {
-        let topic = CreatableTopic::default()
-            .with_name(messages::TopicName(StrBytes::from_string(name.to_owned())))
-            .with_num_partitions(partitions)
-            .with_replication_factor(replication);
-        let request = CreateTopicsRequest::default().with_topics(vec![topic]);
-        let decision = self.controller.create_topics(&request);
-        self.commit(&decision);
-        let Some(Response::CreateTopics(response)) = &decision.response else { panic!("{decision:?}") };
-        (response.topics[0].error_code, decision)
-    }
-
-    fn states(&self, name: &str) -> Vec<PartitionState> {
-        let (_, topic) = self.committed.topic_named(&TopicName::from(name)).unwrap();
-        topic.partitions.values().cloned().collect()
-    }
-}
-
-fn elections(decision: &Decision) -> usize {
-    let elected = |record: &&MetadataRecord| {
-        matches!(record, MetadataRecord::PartitionChange { leader: Some(Some(_)), .. })
-    };
-    decision.records.iter().filter(elected).count()
-}
+use crate::protocol::messages::UnregisterBrokerRequest;
 
 #[test]
 fn a_topic_is_one_record_and_one_per_partition() {
@@ -205,4 +117,36 @@ fn a_controlled_shutdown_moves_leadership_before_it_lets_go() {
     assert!(bench.states("orders").iter().all(|state| state.leader != Some(BrokerId(2))));
 }
 
-use crate::types::LeaderEpoch;
+#[test]
+fn an_unregistered_broker_is_in_no_isr_and_its_id_is_free_again() {
+    let mut bench = Bench::new(3);
+    bench.create_on("t", &[2, 1]);
+    let request = UnregisterBrokerRequest::default().with_broker_id(messages::BrokerId(2));
+    let decision = bench.controller.unregister_broker(&request);
+    bench.commit(&decision);
+    let epoch = match &decision.records[..] {
+        [MetadataRecord::PartitionChange { change, .. }, MetadataRecord::UnregisterBroker { id, epoch }] => {
+            assert_eq!((id.0, &change.isr, change.leader), (2, &Some(ids(&[1])), Some(Some(BrokerId(1)))));
+            *epoch
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(decision.events.last(), Some(&ClusterEvent::BrokerUnregistered { id: BrokerId(2) }));
+    assert!(bench.committed.broker(BrokerId(2)).is_none());
+    let decision = bench.controller.unregister_broker(&request);
+    let Some(Response::UnregisterBroker(response)) = &decision.response else { panic!("{decision:?}") };
+    assert_eq!(response.error_code, ErrorCode::BrokerIdNotRegistered.code());
+    assert_eq!(decision.records, []);
+    bench.register(2, 77);
+    assert!(bench.committed.broker(BrokerId(2)).is_some_and(|broker| broker.epoch > epoch));
+}
+
+#[test]
+fn a_partition_on_brokers_that_are_all_away_is_refused() {
+    let mut bench = Bench::new(3);
+    bench.lose(3);
+    let decision = bench.create_on("t", &[3]);
+    assert_eq!(decision.records, []);
+    let Some(Response::CreateTopics(response)) = &decision.response else { panic!("{decision:?}") };
+    assert_eq!(response.topics[0].error_code, ErrorCode::InvalidReplicaAssignment.code());
+}
