@@ -73,7 +73,7 @@ export class Kafka {
   #connect
   #client
 
-  /** @param {import('./tab.js').ClusterTab} cluster @param {any} options */
+  /** @param {Pick<import('./tab.js').ClusterTab, 'connect' | 'bootstrapServers'>} cluster @param {any} options */
   constructor (cluster, options) {
     const { clientId, requestTimeout } = check(options, {
       clientId: by(text, 'tabmq'), requestTimeout: by(whole(100, DAY_MS), 30000), logLevel: anything, retry: anything, brokers: anything
