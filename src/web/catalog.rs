@@ -3,10 +3,14 @@
 use bytes::Bytes;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::IdbObjectStore;
 
-use crate::log::io::{IoError, IoId, IoOp, IoResult};
+use crate::log::io::IoError;
 
+use super::connection::thrown;
+use super::rows::value_of;
 use super::storage::IndexedDb;
+use super::turns::change;
 
 const KEY: &str = "cluster";
 const OWNER: &str = "owner";
@@ -20,17 +24,20 @@ pub async fn read_catalog(name: String) -> Result<Option<String>, JsValue> {
     Ok(recovered.meta.get(KEY).map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
-/// Writes the catalog.
+/// Writes the catalog, for the owner of number `epoch`: refused once there is a later one.
 #[wasm_bindgen(js_name = writeCatalog)]
-pub async fn write_catalog(name: String, text: String) -> Result<(), JsValue> {
+pub async fn write_catalog(name: String, text: String, epoch: f64) -> Result<(), JsValue> {
     let db = IndexedDb::open(&name).await.map_err(js_error)?;
-    let op = IoOp::WriteMeta { key: KEY.to_owned(), value: Bytes::from(text.into_bytes()), flush: false };
-    let results = db.execute(vec![(IoId(0), op)]).await;
+    let write = move |store: &IdbObjectStore, last: JsValue| {
+        if last.as_f64().is_some_and(|last| last > epoch) {
+            return Err(IoError::Other("another tab has taken the cluster over".to_owned()));
+        }
+        let value = value_of(&Bytes::copy_from_slice(text.as_bytes()));
+        store.put_with_key(&value, &KEY.into()).map(drop).map_err(|error| thrown(&error))
+    };
+    let written = change(db.connection(), |store| store.get(&OWNER.into()), write).await;
     db.close();
-    match results.into_iter().next() {
-        Some((_, IoResult::Failed(error))) => Err(js_error(error)),
-        _ => Ok(()),
-    }
+    written.map_err(js_error)
 }
 
 /// Counts the owners of the cluster whose catalog is database `name`: a number greater than any of an earlier owner, also
@@ -38,20 +45,14 @@ pub async fn write_catalog(name: String, text: String) -> Result<(), JsValue> {
 #[wasm_bindgen(js_name = beginOwnership)]
 pub async fn begin_ownership(name: String) -> Result<f64, JsValue> {
     let db = IndexedDb::open(&name).await.map_err(js_error)?;
-    let recovered = db.recovered().await.map_err(js_error)?;
-    let last: f64 = recovered
-        .meta
-        .get(OWNER)
-        .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
-        .unwrap_or(0.0);
-    let epoch = js_sys::Date::now().max(last + 1.0);
-    let op = IoOp::WriteMeta { key: OWNER.to_owned(), value: Bytes::from(epoch.to_string()), flush: false };
-    let results = db.execute(vec![(IoId(0), op)]).await;
+    let begin = |store: &IdbObjectStore, last: JsValue| {
+        let epoch = js_sys::Date::now().max(last.as_f64().unwrap_or(0.0) + 1.0);
+        store.put_with_key(&epoch.into(), &OWNER.into()).map_err(|error| thrown(&error))?;
+        Ok(epoch)
+    };
+    let epoch = change(db.connection(), |store| store.get(&OWNER.into()), begin).await;
     db.close();
-    match results.into_iter().next() {
-        Some((_, IoResult::Failed(error))) => Err(js_error(error)),
-        _ => Ok(epoch),
-    }
+    epoch.map_err(js_error)
 }
 
 /// Deletes a database.

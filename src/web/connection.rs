@@ -29,6 +29,8 @@ pub enum Mode {
         /// Flush.
         strict: bool,
     },
+    /// Writing what depends on what is read: more requests come in answer to the first.
+    Change,
 }
 
 impl Connection {
@@ -104,6 +106,7 @@ fn begin(db: &IdbDatabase, stores: &[&str], mode: Mode) -> Result<IdbTransaction
         Mode::Read => ("readonly", "relaxed"),
         Mode::Write { strict: false } => ("readwrite", "relaxed"),
         Mode::Write { strict: true } => ("readwrite", "strict"),
+        Mode::Change => ("readwrite", "relaxed"),
     };
     Reflect::set(&options, &JsValue::from_str("durability"), &JsValue::from_str(durability))?;
     let call: Function = Reflect::get(db, &JsValue::from_str("transaction"))?.unchecked_into();
@@ -114,7 +117,7 @@ fn begin(db: &IdbDatabase, stores: &[&str], mode: Mode) -> Result<IdbTransaction
 /// Chromium 156 never ends a transaction that was told so before it has read a value that lies in a file of its own.
 #[expect(deprecated, reason = "by web-sys, and by no browser")]
 fn end(transaction: &IdbTransaction, mode: Mode) -> Result<(), JsValue> {
-    if mode == Mode::Read { Ok(()) } else { transaction.commit() }
+    if matches!(mode, Mode::Write { .. }) { transaction.commit() } else { Ok(()) }
 }
 
 async fn open(name: &str) -> Result<IdbDatabase, IoError> {

@@ -51,6 +51,8 @@ struct HostConfig {
     profile: String,
     /// The database's name; none keeps everything in memory.
     database: Option<String>,
+    /// The number of the ownership that starts it: see `beginOwnership`.
+    owner_epoch: Option<f64>,
     /// Broker configs by Kafka's names.
     config: BTreeMap<String, String>,
 }
@@ -61,12 +63,15 @@ enum Store {
 }
 
 impl Store {
-    async fn open(database: Option<&str>) -> Result<(Store, Recovered), String> {
+    async fn open(database: Option<&str>, owner_epoch: Option<f64>) -> Result<(Store, Recovered), String> {
         let Some(name) = database else {
             return Ok((Store::Memory(RefCell::default()), Recovered::default()));
         };
-        let db =
-            IndexedDb::open(name).await.map_err(|error| format!("storage can't be opened: {error:?}"))?;
+        let db = match owner_epoch {
+            Some(epoch) => IndexedDb::open_as_owner(name, epoch).await,
+            None => IndexedDb::open(name).await,
+        };
+        let db = db.map_err(|error| format!("storage can't be opened: {error:?}"))?;
         let recovered = db.recovered().await.map_err(|error| format!("storage can't be read: {error:?}"))?;
         Ok((Store::IndexedDb(db), recovered))
     }
@@ -79,6 +84,10 @@ impl Store {
             }
             Store::IndexedDb(db) => db.execute(ops).await,
         }
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(self, Store::IndexedDb(db) if db.is_lost())
     }
 }
 
@@ -103,6 +112,8 @@ struct Inner {
     events: RefCell<EventBuffer>,
     metrics_scheduled: Cell<bool>,
     stopping: Cell<bool>,
+    /// Another has the storage: this broker does and says nothing any more.
+    fenced: Cell<bool>,
     this: Weak<Inner>,
 }
 
@@ -142,8 +153,8 @@ impl BrokerHost {
         report_panics(post.clone());
         let config: HostConfig = serde_wasm_bindgen::from_value(config)?;
         let broker_config = broker_config(&config).map_err(|reason| JsValue::from_str(&reason))?;
-        let (store, recovered) =
-            Store::open(config.database.as_deref()).await.map_err(|reason| JsValue::from_str(&reason))?;
+        let opened = Store::open(config.database.as_deref(), config.owner_epoch).await;
+        let (store, recovered) = opened.map_err(|reason| JsValue::from_str(&reason))?;
         let broker = Broker::new(broker_config, recovered, clock::seed(), clock::now());
         let inner = Rc::new_cyclic(|this| Inner {
             broker: RefCell::new(broker),
@@ -158,6 +169,7 @@ impl BrokerHost {
             events: RefCell::default(),
             metrics_scheduled: Cell::new(false),
             stopping: Cell::new(false),
+            fenced: Cell::new(false),
             this: this.clone(),
         });
         inner.carry_out();
@@ -247,6 +259,9 @@ impl BrokerHost {
 
 impl Inner {
     fn give(&self, input: Input) {
+        if self.fenced.get() {
+            return;
+        }
         self.broker.borrow_mut().handle(clock::now(), input);
         self.carry_out();
     }
@@ -352,7 +367,11 @@ impl Inner {
                 if ops.is_empty() {
                     break;
                 }
-                for (io, result) in inner.store.execute(ops).await {
+                let results = inner.store.execute(ops).await;
+                if inner.store.is_lost() {
+                    return inner.fence();
+                }
+                for (io, result) in results {
                     inner.give(Input::Completed { io, result });
                 }
             }
@@ -421,6 +440,17 @@ impl Inner {
             let _ = js_sys::Reflect::set(&message, &"memoryBytes".into(), &memory);
             self.post(&message);
         }
+    }
+
+    /// Storage says that another tab, or a later life of this broker, has it.
+    fn fence(&self) {
+        self.fenced.set(true);
+        self.flush_events();
+        let message = message("crashed");
+        let reason = "fenced: another tab has taken the cluster over, and storage takes nothing from this broker any more";
+        let _ = js_sys::Reflect::set(&message, &"reason".into(), &reason.into());
+        let _ = js_sys::Reflect::set(&message, &"fenced".into(), &JsValue::TRUE);
+        self.post(&message);
     }
 
     fn post_type(&self, kind: &str) {

@@ -12,6 +12,7 @@ mod rows;
 pub mod storage;
 mod topic_files;
 mod transport;
+mod turns;
 
 pub use client::{AdminHost, ConsumerHost, ProducerHost};
 pub use host::BrokerHost;

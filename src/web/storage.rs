@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `log` is `LogId`'s text. Consecutive writes, of all logs, go into one transaction (group commit); consecutive reads
-//! share one too.
+//! share one too. Who opens the database as its cluster's owner takes it from whoever had it: see `turns`.
 //!
 //! Versions of the format; who opens a newer one than it knows is refused by the browser, and the data stays as it is.
 //!
@@ -28,9 +28,10 @@ use crate::types::{LogId, Offset};
 use super::connection::{Connection, Mode};
 use super::reading::Reading;
 use super::rows::{Assembly, bytes_of, key_of, log_key, range, rows_of, span, value_of};
+use super::turns::Turns;
 
 const VERSION: u32 = 2;
-const META: &str = "meta";
+pub(super) const META: &str = "meta";
 const SEGMENTS: &str = "segments";
 const CHUNKS: &str = "chunks";
 
@@ -40,6 +41,8 @@ pub struct IndexedDb {
     /// The browser may close it under us; then it is opened again.
     db: RefCell<Option<Rexie>>,
     connection: Connection,
+    /// None: nobody can take it away.
+    turns: Option<Turns>,
     abort_next: Cell<bool>,
     /// Logs whose last write failed: no append until a truncation succeeds.
     poisoned: RefCell<BTreeSet<LogId>>,
@@ -55,10 +58,28 @@ impl IndexedDb {
             name: name.to_owned(),
             db: RefCell::new(Some(db)),
             connection: Connection::new(name),
+            turns: None,
             abort_next: Cell::new(false),
             poisoned: RefCell::default(),
             row_sizes: RefCell::default(),
         })
+    }
+
+    /// Opens the database for the cluster's owner of number `epoch`: nothing that an earlier one still writes takes effect any
+    /// more. Refused when a later one has it.
+    pub async fn open_as_owner(name: &str, epoch: f64) -> Result<IndexedDb, IoError> {
+        let mut db = IndexedDb::open(name).await?;
+        db.turns = Some(Turns::begin(&db.connection, epoch).await?);
+        Ok(db)
+    }
+
+    /// True once another owner, or a later life of the same broker, has the database: no write takes effect any more.
+    pub fn is_lost(&self) -> bool {
+        self.turns.as_ref().is_some_and(Turns::are_lost)
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Deletes the database `name`.
@@ -169,16 +190,24 @@ impl IndexedDb {
         let only_chunks = ops.iter().all(|op| matches!(op, IoOp::Append { rows, .. } if rows.is_empty()));
         let stores: &[&str] = match (only_meta, only_chunks) {
             (true, _) => &[META],
-            (_, true) => &[CHUNKS],
+            (_, true) if self.turns.is_none() => &[CHUNKS],
+            (_, true) => &[META, CHUNKS],
             _ => &[META, SEGMENTS, CHUNKS],
         };
         let strict = ops.iter().any(|op| op.flushes());
         let abort = self.abort_next.take();
         let requests = |transaction: &IdbTransaction| {
+            self.turns.iter().try_for_each(|turns| turns.take(transaction))?;
             ops.iter().try_for_each(|op| put(transaction, op))?;
             if abort { transaction.abort() } else { Ok(()) }
         };
-        self.connection.transact(stores, Mode::Write { strict }, requests).await
+        let mode = Mode::Write { strict };
+        let Some(turns) = &self.turns else {
+            return self.connection.transact(stores, mode, requests).await;
+        };
+        turns.prepare(&self.connection).await?;
+        let outcome = self.connection.transact(stores, mode, requests).await;
+        turns.taken(&self.connection, outcome).await
     }
 
     /// Reads of one run share transactions, until each has enough.

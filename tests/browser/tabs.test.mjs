@@ -1,6 +1,7 @@
 // One cluster in several tabs of one browser: each test drives real pages.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { openChromium, startSite, until } from './harness.mjs'
 
@@ -182,6 +183,93 @@ test('a tab takes over from an owner at work, which joins; nothing acked is lost
   assert.deepEqual(loads.flatMap(({ failed }) => failed), [])
   checkRecords(await readAll(first), loads.flatMap(({ acked }) => acked))
 })
+
+test('an owner whose page hangs is replaced, and its brokers, which are still at work, can write and ack nothing more', { timeout: 240_000 }, async (t) => {
+  const { browser, tabs: [first, second, third] } = await openTabs(t, 3)
+  await createOrders(first)
+  const send = (value) => third.evaluate(async (value) => {
+    const messages = [0, 1, 2].map((partition) => ({ key: `${value}${partition}`, value: `${value}:${partition}`, partition }))
+    return /** @type {any} */ (globalThis).deaf.producer.send({ topic: 'orders', timeout: 5000, messages }).then(() => 'acked', ({ message }) => message)
+  }, value)
+  await third.evaluate(async () => {
+    const deaf = await (await import('/pages/tabs.js')).deafClient()
+    await deaf.admin.fetchTopicOffsets('orders')
+  })
+  assert.equal(await send('before'), 'acked')
+  await third.evaluate(() => /** @type {any} */ (globalThis).deaf.close())
+
+  // Only the page's own thread: its workers run on.
+  const devtools = await browser.context.newCDPSession(first)
+  await devtools.send('Debugger.enable')
+  await devtools.send('Debugger.pause')
+  await second.evaluate(() => /** @type {any} */ (globalThis).cluster.takeOver())
+  assert.equal(await role(second), 'owner')
+  await until('the third tab has joined the new owner', async () => (await ownersSeen(third)).length > 0)
+  assert.equal(await role(third), 'joined')
+  const stillThere = await third.evaluate(() => /** @type {any} */ (globalThis).deaf.admin.fetchTopicOffsets('orders'))
+  assert.deepEqual(stillThere.map(({ high }) => high), ['1', '1', '1'], 'the old brokers answer what needs no storage')
+  assert.notEqual(await send('zombie'), 'acked')
+  await third.evaluate(async () => {
+    const messages = [0, 1, 2].map((partition) => ({ key: `after${partition}`, value: `after:${partition}`, partition }))
+    await /** @type {any} */ (globalThis).cluster.kafka().producer().send({ topic: 'orders', messages })
+  })
+
+  await devtools.send('Debugger.resume')
+  await devtools.send('Debugger.disable')
+  await until('the page that hung has joined', async () => (await role(first)) === 'joined')
+  assert.deepEqual((await ownersSeen(first)).map(({ here }) => here), [false])
+  const values = (await readAll(first)).map(({ value }) => value).sort()
+  assert.deepEqual(values, ['after:0', 'after:1', 'after:2', 'before:0', 'before:1', 'before:2'])
+})
+
+test('a frozen owner is replaced without anybody asking; when it wakes up under load nothing acked is lost or doubled', { timeout: 300_000 }, async (t) => {
+  const { tabs: [first, second] } = await openTabs(t, 2)
+  await createOrders(first)
+  await startLoad(first, 'a')
+  await startLoad(second, 'b')
+  await moreAcked(first, 30)
+  const pid = await rendererOf(first)
+  const begun = performance.now()
+  process.kill(pid, 'SIGSTOP')
+  try {
+    await until('the second tab is the owner', async () => (await role(second)) === 'owner', { timeoutMs: 60_000 })
+    // A transaction that was stopped in the middle holds the others up for a minute.
+    await until('it goes on', async () => (await second.evaluate(() => /** @type {any} */ (globalThis).cluster.brokers().every(({ state }) => state === 'running'))), { timeoutMs: 120_000 })
+    await moreAcked(second, 50)
+    t.diagnostic(`acks again ${Math.round(performance.now() - begun)} ms after the owner was frozen`)
+  } finally {
+    process.kill(pid, 'SIGCONT')
+  }
+  await until('the frozen tab has joined', async () => (await role(first)) === 'joined', { timeoutMs: 60_000 })
+  await moreAcked(first, 30)
+  await moreAcked(second, 30)
+  const loads = [await endLoad(first), await endLoad(second)]
+  assert.deepEqual(loads.flatMap(({ failed }) => failed), [])
+  checkRecords(await readAll(second), loads.flatMap(({ acked }) => acked))
+})
+
+/** The process of a page: of this test's renderers the one that works while the page does. @param {Page} page */
+async function rendererOf(page) {
+  const ticks = (pid) => {
+    const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ').slice(11, 13)
+    return Number(user) + Number(system)
+  }
+  const before = new Map(ownRenderers().map((pid) => [pid, ticks(pid)]))
+  await page.evaluate(() => {
+    const end = performance.now() + 1500
+    while (performance.now() < end);
+  })
+  const worked = [...before].map(([pid, then]) => ({ pid, ticks: ticks(pid) - then }))
+  return worked.toSorted((a, b) => b.ticks - a.ticks)[0].pid
+}
+
+/** Renderers among the descendants of this process. */
+function ownRenderers() {
+  const lines = execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).trim().split('\n').map((line) => line.trim().split(/\s+/))
+  const parents = new Map(lines.map(([pid, parent]) => [pid, parent]))
+  const isOurs = (pid) => pid !== undefined && (pid === String(process.pid) || isOurs(parents.get(pid)))
+  return lines.filter(([pid, , ...args]) => args.includes('--type=renderer') && isOurs(pid)).map(([pid]) => Number(pid))
+}
 
 test('a new tab takes over in opening, and leaving it gives the brokers back', { timeout: 180_000 }, async (t) => {
   const { site, browser, tabs: [first] } = await openTabs(t, 1)

@@ -55,7 +55,8 @@ export class Cluster {
   /** Opens the catalog, starts the brokers, and waits until each one may lead. */
   async _open () {
     await this.#openCatalog()
-    await Promise.all(this.#catalog.brokers.map((id) => this.#startWorker(id)))
+    await within(READY_WAIT_MS, Promise.all(this.#catalog.brokers.map((id) => this.#startWorker(id))), () =>
+      new TabmqStartError(`No storage, or no worker, within ${READY_WAIT_MS / 1000} s`))
     await this.#until(READY_WAIT_MS, () => {
       if (this.#closed) throw new TabmqStartError('Closed before it was ready')
       const waiting = this.brokers().filter(({ state }) => state !== 'running')
@@ -94,7 +95,7 @@ export class Cluster {
 
   async #saveCatalog (catalog) {
     if (this.#options.storage !== 'memory') {
-      await writeCatalog(`tabmq/${this.name}`, JSON.stringify(catalog)).catch(storageRefused)
+      await writeCatalog(`tabmq/${this.name}`, JSON.stringify(catalog), this.#epoch).catch(storageRefused)
     }
     this.#catalog = catalog
   }
@@ -417,8 +418,8 @@ export function checkLink ({ cut = false, delayMs = 0, lossRatio = 0, ...unknown
   return { cut, delayMs, lossRatio }
 }
 
-/** @param {number} ms @param {Promise<any>} work @param {() => Error} late */
-function within (ms, work, late) {
+/** @template T @param {number} ms @param {Promise<T>} work @param {() => Error} late @returns {Promise<T>} */
+export function within (ms, work, late) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(late()), ms)
     work.then(resolve, reject).finally(() => clearTimeout(timer))

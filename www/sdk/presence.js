@@ -9,6 +9,7 @@
 //
 //   { type: 'seek', tab, meeting }     which tab owns it? I wait at the hub under `meeting`
 //   { type: 'met', to, tab }           I do, and am on my way there
+//   { type: 'starting', to, tab }      I am about to: ask again
 //   { type: 'refused', to, why }       I do, and can't let you join
 //   { type: 'owner', tab, epoch }      I do from now on
 //   { type: 'handOver', to, tab }      stop, so that I can have it (`to`: several, when one page has the cluster open twice)

@@ -64,10 +64,11 @@ export class Search {
     this.#presence.say({ type: 'seek', meeting: this.#meeting.id })
   }
 
-  /** @param {any} message `met` or `refused` */
+  /** @param {any} message `met`, `starting` or `refused` */
   heard (message) {
     if (this.#stopped) return
     this.#beats.answered()
+    if (message.type === 'starting') return
     if (message.type === 'refused') {
       this.stop()
       return this.#on.refused(message.why)

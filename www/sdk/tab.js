@@ -13,7 +13,7 @@
 //
 // An owner that is gone without knowing it (frozen, or a worker that outlives its page) can't write: see `beginOwnership`.
 import init, { beginOwnership } from './tabmq.js'
-import { Cluster, READY_WAIT_MS, checkLink, deleteData, storageRefused } from './cluster.js'
+import { Cluster, READY_WAIT_MS, checkLink, deleteData, storageRefused, within } from './cluster.js'
 import { HOST_PREFIX, PORT, refused } from './connections.js'
 import { KafkaJSConnectionError, KafkaJSNonRetriableError, TabmqClusterInUseError, TabmqOptionError, TabmqStartError } from './errors.js'
 import { Feed } from './feed.js'
@@ -134,7 +134,8 @@ export class ClusterTab {
     const isOurs = () => this.#owning === owning
     hold?.stolen.then(() => this.#dethroned(owning, 'taken over'))
     try {
-      const epoch = hold && await beginOwnership(`tabmq/${this.name}`).catch(storageRefused)
+      const epoch = hold && await within(READY_WAIT_MS, beginOwnership(`tabmq/${this.name}`).catch(storageRefused), () =>
+        new TabmqStartError(`Storage has not answered within ${READY_WAIT_MS / 1000} s`))
       // Who was frozen between the lock and here may have lost it; its number would be the latest all the same.
       if (hold && !(await this.#presence.owners())?.includes(this.#presence.id)) this.#dethroned(owning, 'taken over')
       if (!isOurs()) return false
@@ -352,11 +353,15 @@ export class ClusterTab {
     switch (message.type) {
       case 'seek':
         if (this.#owning?.guests) this.#owning.guests.seek(message)
-        else if (this.#owning?.hold && this.#options.tabs === 'exclusive') {
-          this.#presence.say({ type: 'refused', to: message.tab, why: 'it was opened there without sharing it' })
+        else if (this.#owning?.hold) {
+          const exclusive = this.#options.tabs === 'exclusive'
+          this.#presence.say(exclusive
+            ? { type: 'refused', to: message.tab, why: 'it was opened there without sharing it' }
+            : { type: 'starting', to: message.tab })
         }
         break
       case 'met':
+      case 'starting':
       case 'refused': this.#search?.heard(message); break
       case 'owner':
         if (message.epoch < this.#epoch) break

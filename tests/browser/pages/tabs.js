@@ -56,6 +56,29 @@ export async function endLoad() {
   return { acked: load.acked, failed: load.failed }
 }
 
+/**
+ * A client whose connections to the brokers of today outlive the owner: nobody can hang them up. What a tab's code does not
+ * do, but messages that are still on their way to a worker do.
+ */
+export async function deafClient() {
+  const { Kafka } = await import('/sdk/kafka.js')
+  const { cluster } = here()
+  // Later connections would go to other brokers.
+  let open = true
+  const connect = (host, port) => {
+    if (!open) throw new Error('no new connections')
+    const broker = cluster.connect(host, port)
+    const { port1, port2 } = new MessageChannel()
+    port2.onmessage = ({ data }) => { if (data !== null) broker.postMessage(data, [data]) }
+    broker.onmessage = ({ data }) => { if (data !== null) port2.postMessage(data, [data]) }
+    return port1
+  }
+  const kafka = new Kafka(/** @type {any} */ ({ connect, bootstrapServers: () => cluster.bootstrapServers() }), { requestTimeout: 3000 })
+  const deaf = { producer: kafka.producer(), admin: kafka.admin({ timeout: 3000 }), close: () => { open = false } }
+  Object.assign(globalThis, { deaf })
+  return deaf
+}
+
 /** A consumer that notes all it gets in `globalThis.read`. */
 export async function startReading(groupId, topic = 'orders') {
   const read = []
