@@ -49,6 +49,7 @@ fn consumer_options(name: &str, assignor: Assignor) -> ConsumerOptions {
         assignors: vec![assignor],
         session_timeout: ms(3000),
         max_poll_interval: ms(10_000),
+        max_poll_records: None,
         heartbeat_interval: ms(300),
         auto_commit: Some(ms(200)),
         fetch_bytes: 1 << 20,
@@ -523,6 +524,49 @@ fn a_reader_without_a_group_reads_all_and_notices_new_partitions() {
     let commit = vec![(TopicName::from(TOPIC), 0, 1, None)];
     let error = rig.answer(&reader.consumer, ConsumerCall::Commit(commit), ms(10)).unwrap_err();
     assert_eq!(error.kind, FailureKind::Invalid);
+}
+
+/// KIP-62: with a heartbeat of its own, only this tells that a member does not get on.
+#[test]
+fn a_member_that_keeps_a_batch_for_too_long_is_out_until_it_gives_it_back() {
+    for seed in 0..10 {
+        let mut rig = Rig::with_topic(seed, 4);
+        let producer = rig.producer(producer_options());
+        let stuck_options = ConsumerOptions {
+            max_poll_interval: ms(3000),
+            max_poll_records: Some(2),
+            ..consumer_options("stuck", Assignor::Range)
+        };
+        let stuck = Reader::start(&mut rig, stuck_options);
+        let poll = stuck
+            .consumer
+            .call(&mut rig.bench.world, ConsumerCall::Poll { batches_max: 1, wait: ms(20_000) });
+        let mut load = Load { keys: 50, ..Load::new(producer) };
+        let mut other = Reader::start(&mut rig, consumer_options("other", Assignor::Range));
+        run_all(&mut rig, Some(&mut load), &mut [&mut other], ms(2500));
+        let held = stuck.consumer.take_replies().into_iter().find_map(|(_, call, reply)| match reply {
+            Ok(ConsumerReply::Batches(batches)) if call == poll => batches.first().cloned(),
+            _ => None,
+        });
+        let held = held.unwrap_or_else(|| panic!("seed {seed}: it has a batch"));
+        assert!(held.records.len() <= 2, "seed {seed}: {} records", held.records.len());
+        // Longer than its session and than the interval: its heartbeats are not enough.
+        run_all(&mut rig, Some(&mut load), &mut [&mut other], ms(12_000));
+        let lost = |event: &(Instant, ConsumerEvent)| matches!(event.1, ConsumerEvent::Lost);
+        assert!(stuck.consumer.look().events.iter().any(lost), "seed {seed}");
+        let last = stuck.consumer.look().events.last().map(|(_, event)| event.clone());
+        assert_eq!(last, Some(ConsumerEvent::Lost), "seed {seed}: it stays away");
+        assert_eq!(share_of(&other), 4, "seed {seed}: the other one has all");
+        let next = held.records.last().map_or(0, |record| record.offset.0 + 1);
+        let (topic, partition) = (held.topic, held.partition);
+        stuck.consumer.call(&mut rig.bench.world, ConsumerCall::Processed { topic, partition, next });
+        let mut stuck = stuck;
+        run_all(&mut rig, Some(&mut load), &mut [&mut stuck, &mut other], ms(6000));
+        assert_eq!((share_of(&stuck), share_of(&other)), (2, 2), "seed {seed}: it is back");
+        load.finish(&mut rig);
+        run_all(&mut rig, None, &mut [&mut stuck, &mut other], ms(3000));
+        check_read(seed, &load, &[&stuck, &other]);
+    }
 }
 
 #[test]

@@ -27,8 +27,11 @@ pub struct ConsumerOptions {
     pub assignors: Vec<Assignor>,
     /// A member silent this long is out.
     pub session_timeout: Duration,
-    /// A batch with the host longer than this takes the member out of the group.
+    /// A batch with the host longer than this takes the member out of the group, until the host is done with it (KIP-62).
+    /// Also how long a rebalance may wait for this member.
     pub max_poll_interval: Duration,
+    /// The host gets at most this many records of a partition at once (`max.poll.records`); none: all that were fetched.
+    pub max_poll_records: Option<usize>,
     /// Between two heartbeats.
     pub heartbeat_interval: Duration,
     /// Processed offsets are committed at most this often; none leaves commits to the host.
@@ -318,6 +321,7 @@ impl Consumer {
     }
 
     fn processed(&mut self, place: &Place, next: i64) {
+        self.given_back(place);
         let seeks = self.next_seeks();
         let Some(position) = self.positions.get_mut(place) else { return };
         let Some(batch) = position.with_host else { return };
@@ -422,8 +426,16 @@ impl Consumer {
                 }
                 if !position.paused
                     && position.with_host.is_none()
-                    && let Some(batch) = position.buffer.pop_front()
+                    && let Some(mut batch) = position.buffer.pop_front()
                 {
+                    let records_max = self.options.max_poll_records.unwrap_or(usize::MAX).max(1);
+                    if records_max < batch.records.len() {
+                        let (topic, partition) = (batch.topic.clone(), batch.partition);
+                        let high_watermark = batch.high_watermark;
+                        let records = batch.records.split_off(records_max);
+                        let rest = FetchedBatch { topic, partition, high_watermark, records };
+                        position.buffer.push_front(rest);
+                    }
                     let first = batch.records.first().map_or(0, |record| record.offset.0);
                     let next = batch.records.last().map_or(first, |record| record.offset.0 + 1);
                     position.with_host = Some(WithHost { since: now, first, next, moot: false });

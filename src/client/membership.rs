@@ -10,7 +10,7 @@
 //! | syncing | SyncGroup is under way | stable |
 //! | stable | reads its partitions, with heartbeats | waiting, when the group rebalances or this member was put out |
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::consumer_protocol::{
@@ -68,6 +68,8 @@ pub(super) struct Membership {
     calls: VecDeque<(CallId, Vec<Offsets>, Instant)>,
     leaving: Option<Tag>,
     left: bool,
+    /// Batches that were with the host for too long: it joins again when it has them back.
+    overdue: BTreeSet<Place>,
     /// What the leader's last share was based on: partitions per topic.
     counts: Option<(Generation, BTreeMap<TopicName, i32>)>,
 }
@@ -219,21 +221,42 @@ impl Consumer {
             self.lost(now, false);
             return;
         }
-        let since =
-            self.positions.values().filter_map(|position| position.with_host).map(|batch| batch.since).min();
-        if matches!(self.membership.phase, Phase::Stable)
-            && since.is_some_and(|since| since + self.options.max_poll_interval <= now)
+        if matches!(self.membership.phase, Phase::Stable | Phase::Waiting { .. })
+            && self.overdue_at().is_some_and(|at| at <= now)
         {
-            // The host does not come back: others take over.
+            // The host does not come back: others take over. As Java's client (KIP-62), it is no member until the host asks
+            // for more: one that joined at once would sit on partitions it does not read.
+            let since = now - self.options.max_poll_interval;
+            let overdue = self
+                .positions
+                .iter()
+                .filter(|(_, position)| position.with_host.is_some_and(|batch| batch.since <= since));
+            let overdue = overdue.map(|(place, _)| place.clone()).collect();
             self.send_leave(now);
             self.membership.leaving = None;
             self.lost(now, true);
+            self.membership.overdue = overdue;
         }
+    }
+
+    /// When the host will have had a batch for too long.
+    fn overdue_at(&self) -> Option<Instant> {
+        let since =
+            self.positions.values().filter_map(|position| position.with_host).map(|batch| batch.since);
+        since.min().map(|since| since + self.options.max_poll_interval)
+    }
+
+    /// The host is done with a batch of this partition.
+    pub(super) fn given_back(&mut self, place: &Place) {
+        self.membership.overdue.remove(place);
     }
 
     fn join_if_due(&mut self, now: Instant) {
         let Phase::Waiting { join_at, force_at } = self.membership.phase else { return };
         if join_at > now || self.membership.coordinator.is_none() || self.closing.is_some() {
+            return;
+        }
+        if !self.membership.overdue.is_empty() {
             return;
         }
         let busy = self.positions.values().any(|position| position.with_host.is_some());
@@ -746,17 +769,12 @@ impl Consumer {
         let phase = match &m.phase {
             // The coordinator, the host or a commit wakes it.
             Phase::Waiting { join_at, force_at } => {
-                [*join_at, *force_at].into_iter().filter(|at| *at > now).min()
+                let join = [*join_at, *force_at].into_iter().filter(|at| *at > now).min();
+                earliest(join, self.overdue_at())
             }
             Phase::Stable => {
                 let session = m.heard_at.map(|at| at + self.options.session_timeout);
-                let since = self
-                    .positions
-                    .values()
-                    .filter_map(|position| position.with_host)
-                    .map(|batch| batch.since)
-                    .min();
-                earliest(session, since.map(|since| since + self.options.max_poll_interval))
+                earliest(session, self.overdue_at())
             }
             _ => None,
         };

@@ -26,7 +26,7 @@ pub use assignor::Assignor;
 pub use consumer::{Consumer, ConsumerCall, ConsumerEvent, ConsumerOptions, ConsumerReply, FetchedBatch};
 pub use copier::{Copier, CopierCall, CopierReply, ReadBatches};
 pub use net::{ConnId, NetError, NetOutput};
-pub use partitioner::{Partitioner, murmur2};
+pub use partitioner::{Partitioner, murmur2, partition_of_key};
 pub use producer::{Producer, ProducerCall, ProducerOptions, ProducerRecord, ProducerReply, SendResult};
 
 /// Names one call of the host's.

@@ -197,6 +197,7 @@ impl Workload {
             assignors: vec![if commits { Assignor::RoundRobin } else { Assignor::Range }],
             session_timeout: Duration::from_millis(1500),
             max_poll_interval: Duration::from_millis(3000),
+            max_poll_records: None,
             heartbeat_interval: Duration::from_millis(200),
             auto_commit: (!commits).then_some(Duration::from_millis(150)),
             fetch_bytes: 64 * 1024,

@@ -19,7 +19,7 @@ use crate::client::{
     Admin, AdminCall, Assignor, CallId, Client, ClientError, ClientInput, ClientOptions, ClientOutput,
     ConfigChange, ConnId, Consumer, ConsumerCall, ConsumerEvent, ConsumerOptions, ConsumerReply, FailureKind,
     FetchedBatch, NetOutput, NewReplicas, NewTopic, Partitioner, Producer, ProducerCall, ProducerOptions,
-    ProducerRecord, ProducerReply,
+    ProducerRecord, ProducerReply, partition_of_key,
 };
 use crate::protocol::error::wire_name;
 use crate::time::{Duration, Instant};
@@ -346,6 +346,12 @@ impl ProducerHost {
     }
 }
 
+/// The partition that a producer puts records of this key into, among `partitions`.
+#[wasm_bindgen(js_name = partitionOfKey)]
+pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
+    partition_of_key(key, partitions)
+}
+
 /// A consumer.
 #[wasm_bindgen]
 pub struct ConsumerHost {
@@ -358,7 +364,8 @@ struct ConsumerConfig {
     group_id: Option<String>,
     assignors: Vec<String>,
     session_timeout_ms: u32,
-    rebalance_timeout_ms: u32,
+    max_poll_interval_ms: u32,
+    max_poll_records: Option<usize>,
     heartbeat_interval_ms: u32,
     auto_commit_ms: Option<u32>,
     max_bytes: i32,
@@ -383,7 +390,8 @@ impl ConsumerHost {
             group_id: config.group_id,
             assignors: config.assignors.iter().filter_map(|name| Assignor::by_name(name)).collect(),
             session_timeout: ms(config.session_timeout_ms),
-            max_poll_interval: ms(config.rebalance_timeout_ms),
+            max_poll_interval: ms(config.max_poll_interval_ms),
+            max_poll_records: config.max_poll_records,
             heartbeat_interval: ms(config.heartbeat_interval_ms),
             auto_commit: config.auto_commit_ms.map(ms),
             fetch_bytes: config.max_bytes,

@@ -14,6 +14,6 @@ mod topic_files;
 mod transport;
 mod turns;
 
-pub use client::{AdminHost, ConsumerHost, ProducerHost};
+pub use client::{AdminHost, ConsumerHost, ProducerHost, partition_of};
 pub use host::BrokerHost;
 pub use topic_files::{CopierHost, FilesReader, PartitionExport};

@@ -367,13 +367,17 @@ export class Cluster {
     return { up: [...this.#workers.keys()], silent: [...this.#silent] }
   }
 
-  /** See `ClusterTab`. @param {string} host @param {number} port @returns {MessagePort} */
-  connect (host, port) {
+  /**
+   * See `ClusterTab`. @param {string} host @param {number} port
+   * @param {MessagePort | null} given the broker's end of a connection that is lent, with the number of who has it
+   * @param {number} guest @returns {MessagePort}
+   */
+  connect (host, port, given = null, guest = 0) {
     return this.#connections.open(host, port, (id) => this.#workers.has(id), (id) => this.#silent.has(id),
-      (id, end) => this.connectClient(id, end, 0))
+      (id, end) => this.connectClient(id, end, guest), given)
   }
 
-  /** Takes a connection to its broker; `guest` is the number of the joined tab it comes from, 0 for our own. */
+  /** Takes a connection to its broker; `guest` is the number of the joined tab or of the lent client it comes from, 0 for our own. */
   connectClient (id, end, guest) {
     const worker = this.#workers.get(id)
     if (worker) worker.postMessage({ type: 'connectClient', guest }, [end])
@@ -383,7 +387,7 @@ export class Cluster {
     }
   }
 
-  /** A joined tab is gone: its connections are closed, as an operating system would. */
+  /** A joined tab or a lent client is gone: its connections are closed, as an operating system would. */
   disconnectGuest (guest) {
     for (const worker of this.#workers.values()) worker.postMessage({ type: 'disconnectGuest', guest })
   }

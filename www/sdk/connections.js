@@ -24,14 +24,15 @@ export class Connections {
    * @param {(broker: number) => boolean} isUp
    * @param {(broker: number) => boolean} isSilent a host that went silent refuses nothing: nobody answers
    * @param {(broker: number, end: MessagePort) => void} deliver takes the broker's end there
+   * @param {MessagePort | null} [given] the broker's end, when its other end is elsewhere: what is returned is only told of the end
    */
-  open (host, port, isUp, isSilent, deliver) {
+  open (host, port, isUp, isSilent, deliver, given = null) {
     const id = brokerAt(host, port)
     const up = isUp(id)
     if (!up && !isSilent(id)) throw refused(host, port)
     const { port1, port2 } = new MessageChannel()
     if (!up) return port1
-    deliver(id, port2)
+    deliver(id, given ?? port2)
     if (!this.#ports.has(id)) this.#ports.set(id, new Set())
     const ports = this.#ports.get(id)
     ports.add(port1)

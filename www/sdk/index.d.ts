@@ -120,6 +120,11 @@ export interface Cluster extends AsyncDisposable {
   socketFactory (): (options: { host: string, port: number, ssl: any, onConnect: () => void }) => any
   /** Installs globalThis.__kafkaConnect(host, port). */
   exposeConnect (): void
+  /**
+   * A client for another worker, whose records then never pass through this thread: transfer `port` to it, and give it to
+   * `clientOf` there. `end` closes all its connections: call it when the worker has ended or was terminated.
+   */
+  lend (): { port: MessagePort, end (): void }
   /** What the browser keeps for this origin, and how much it would, in bytes. `persisted`: it will not clear it by itself. */
   storage (): Promise<{ usage: number, quota: number, persisted: boolean }>
   /** Asks the browser not to clear this origin's storage by itself; true when it agrees. It may ask the user. */
@@ -175,6 +180,9 @@ export interface ImportSummary {
   offsetsKept: boolean
 }
 
+/** In a worker: the client that `cluster.lend()` gave the port of. */
+export function clientOf (port: MessagePort): Promise<{ kafka (options?: KafkaOptions): Kafka }>
+
 export interface KafkaOptions { clientId?: string, requestTimeout?: number, logLevel?: number }
 
 export interface Kafka {
@@ -225,6 +233,13 @@ export interface ConsumerOptions {
   partitionAssigners?: string[]
   sessionTimeout?: number
   rebalanceTimeout?: number
+  /**
+   * Ms that a handler may have a batch. After that the member leaves its group, and joins again when the handler is done.
+   * As in Java's client it is also how long a rebalance waits for this member. Default: rebalanceTimeout.
+   */
+  maxPollInterval?: number
+  /** A handler gets at most this many records of a partition at once; default: all that were fetched. */
+  maxPollRecords?: number
   heartbeatInterval?: number
   maxBytes?: number
   maxWaitTimeInMs?: number
@@ -261,7 +276,8 @@ export interface RunOptions {
 }
 export interface TopicPartitionOffset { topic: string, partition: number, offset: string, metadata?: string }
 export interface Consumer extends AsyncDisposable, AsyncIterable<EachMessagePayload> {
-  readonly events: { GROUP_JOIN: string, CRASH: string, STOP: string }
+  /** REBALANCING's payload has `lost`: true when this member was put out of its group. */
+  readonly events: { GROUP_JOIN: string, REBALANCING: string, CRASH: string, STOP: string, CONNECT: string, DISCONNECT: string }
   connect (): Promise<void>
   subscribe (subscription: { topics?: string[], topic?: string, fromBeginning?: boolean }): Promise<void>
   run (options: RunOptions): Promise<void>
@@ -319,6 +335,8 @@ export const AssignerProtocol: { RANGE: 'range', ROUND_ROBIN: 'roundrobin' }
 export const PartitionAssigners: { range: 'range', roundRobin: 'roundrobin' }
 /** DefaultPartitioner: murmur2 of the key, as Java's client; without a key, sticky. RoundRobin: without a key, in turn. */
 export const Partitioners: { DefaultPartitioner: CreatePartitioner, RoundRobinPartitioner: CreatePartitioner }
+/** The partition that the default partitioner puts records of this key into. A cluster must have been opened before. */
+export function partitionOfKey (key: string | Uint8Array, partitions: number): number
 export const logLevel: { NOTHING: 0, ERROR: 1, WARN: 2, INFO: 4, DEBUG: 5 }
 
 export class KafkaJSError extends Error { readonly retriable: boolean }

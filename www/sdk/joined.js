@@ -78,10 +78,10 @@ export class Joined {
     }
   }
 
-  /** @param {string} host @param {number} port @returns {MessagePort} */
-  connect (host, port) {
+  /** @param {string} host @param {number} port @param {MessagePort | null} [given] as `Cluster.connect` has it @returns {MessagePort} */
+  connect (host, port, given = null) {
     return this.#connections.open(host, port, (id) => this.#reach.up.includes(id), (id) => this.#reach.silent.includes(id),
-      (id, end) => this.#port.postMessage({ type: 'connect', broker: id }, [end]))
+      (id, end) => this.#port.postMessage({ type: 'connect', broker: id }, [end]), given)
   }
 
   /** Asks the owner for one of COMMANDS. @param {string} name @param {any[]} args */

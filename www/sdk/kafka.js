@@ -1,5 +1,5 @@
 // kafkajs's shape over the Rust clients: Kafka, admin, producer, consumer.
-import { AdminHost, ConsumerHost, CopierHost, ProducerHost } from './tabmq.js'
+import { AdminHost, ConsumerHost, CopierHost, ProducerHost, partitionOfKey as hashed } from './tabmq.js'
 import {
   KafkaJSConnectionError, KafkaJSError, KafkaJSNonRetriableError, KafkaJSProtocolError, KafkaJSRequestTimeoutError,
   KafkaJSTimeout, TabmqOptionError
@@ -19,6 +19,18 @@ export const Partitioners = Object.freeze({
   DefaultPartitioner: () => unused,
   RoundRobinPartitioner: () => unused
 })
+
+const utf8 = new TextEncoder()
+
+/**
+ * The partition that a producer's own partitioner puts records of this key into (murmur2, as Java's client). A cluster must
+ * have been opened: the module answers.
+ * @param {string | Uint8Array} key @param {number} partitions how many the topic has
+ */
+export function partitionOfKey (key, partitions) {
+  if (!Number.isInteger(partitions) || partitions < 1) throw new TabmqOptionError('partitions', 'must be a whole number from 1')
+  return hashed(typeof key === 'string' ? utf8.encode(key) : key, partitions)
+}
 
 const EVENTS = Object.freeze({
   GROUP_JOIN: 'consumer.group_join', REBALANCING: 'consumer.rebalancing', CRASH: 'consumer.crash', STOP: 'consumer.stop',
@@ -201,6 +213,8 @@ class Consumer {
       partitionAssigners: by(list, ['range', 'roundrobin']),
       sessionTimeout: by(whole(1, DAY_MS), 30000),
       rebalanceTimeout: by(whole(1, DAY_MS), 60000),
+      maxPollInterval: by(whole(1, DAY_MS), undefined),
+      maxPollRecords: by(whole(1, 1 << 30), undefined),
       heartbeatInterval: by(whole(1, DAY_MS), 1000),
       maxBytes: by(whole(1, 1 << 30), 10 << 20),
       maxBytesPerPartition: by(whole(1, 1 << 30), 1 << 20),
@@ -224,9 +238,10 @@ class Consumer {
 
   #open (autoCommitMs) {
     const { groupId, partitionAssigners, sessionTimeout, rebalanceTimeout, heartbeatInterval } = this.#options
+    const { maxPollInterval = rebalanceTimeout, maxPollRecords } = this.#options
     const { maxBytes, maxBytesPerPartition, maxWaitTimeInMs } = this.#options
     this.#host = new ConsumerHost(this.#client, {
-      groupId, assignors: partitionAssigners, sessionTimeoutMs: sessionTimeout, rebalanceTimeoutMs: rebalanceTimeout,
+      groupId, assignors: partitionAssigners, sessionTimeoutMs: sessionTimeout, maxPollIntervalMs: maxPollInterval, maxPollRecords,
       heartbeatIntervalMs: heartbeatInterval, autoCommitMs: autoCommitMs, maxBytes, maxBytesPerPartition, maxWaitMs: maxWaitTimeInMs
     }, this.#connect, (type, payload) => this.#heard(type, payload))
   }
@@ -330,7 +345,7 @@ class Consumer {
     } else if (type === 'crashed') {
       this.#emit(EVENTS.CRASH, { error: typed(payload), groupId: this.#options.groupId, restart: false })
     } else {
-      this.#emit(EVENTS.REBALANCING, { groupId: this.#options.groupId })
+      this.#emit(EVENTS.REBALANCING, { groupId: this.#options.groupId, lost: type === 'lost' })
     }
   }
 

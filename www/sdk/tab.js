@@ -21,6 +21,7 @@ import { exportTopic, importTopic } from './files.js'
 import { Guests } from './guests.js'
 import { Joined } from './joined.js'
 import { Kafka } from './kafka.js'
+import { lend } from './lent.js'
 import { checkOptions } from './options.js'
 import { Presence } from './presence.js'
 import { Search } from './search.js'
@@ -461,9 +462,20 @@ export class ClusterTab {
    * @param {string} host @param {number} port @returns {MessagePort}
    */
   connect (host, port) {
+    return this._connect(host, port)
+  }
+
+  /** For lent.js too: `given` is the broker's end of a connection that `guest` has. @param {MessagePort | null} given */
+  _connect (host, port, given = null, guest = 0) {
     const end = this.#owning?.cluster ?? this.#joined
     if (!end) throw refused(host, port)
-    return end.connect(host, port)
+    return end.connect(host, port, given, guest)
+  }
+
+  /** A client for another worker: see lent.js. */
+  lend () {
+    // A joined tab's connections are all closed when it goes, those it lent with the others.
+    return lend({ cluster: this, module: this.#module, disconnect: (number) => this.#owning?.cluster?.disconnectGuest(number) })
   }
 
   /** For unmodified kafkajs: `new Kafka({ brokers: cluster.bootstrapServers(), socketFactory: cluster.socketFactory() })`. */
