@@ -11,6 +11,23 @@ const consumed = async (page) => {
   return counts.reduce((sum, text) => sum + Number(text.replace(/,/g, '')), 0)
 }
 
+/** The file of the form is produced. @param {import('playwright-core').Page} page */
+const done = (page) => until('all rows are acked', async () => /^Done: /.test(await page.textContent('[data-note=file]')))
+
+/** @param {import('playwright-core').Page} page @param {string} group */
+async function showGroup (page, group) {
+  await page.evaluate((group) => { location.hash = `#/groups/${group}` }, group)
+  await page.waitForSelector('tabmq-group')
+}
+
+/** Members of the group `readers`, from the list of groups. @param {import('playwright-core').Page} page */
+async function startMembers (page, topic, count) {
+  await page.fill('[data-form=members] [name=topics]', topic)
+  await page.fill('[data-form=members] [name=members]', String(count))
+  await page.click('[data-form=members] button.primary')
+  await page.waitForSelector('tabmq-group')
+}
+
 /** @param {import('playwright-core').Page} page */
 const replicasInSync = (page, partition) => page.locator(`tr[data-partition="${partition}"] .replica.in-sync`).count()
 
@@ -23,24 +40,23 @@ test('flights are produced and consumed on while the leader of partition 0 is ki
   await page.waitForSelector('[data-note=topic].good')
   await goTo(page, 'produce')
   await page.fill('[data-form=produce] [name=key]', 'ann')
-  await page.click('[data-form=produce] button')
+  await page.click('[data-form=produce] button.primary')
   await page.waitForSelector('[data-note=produce].good')
   assert.match(await page.textContent('[data-note=produce]'), /Acked: orders, partition \d, offset 0\./)
 
-  await page.click('text=Load 20,000 flights')
-  await page.waitForFunction(() => /** @type {HTMLProgressElement | null} */ (document.querySelector('.job progress'))?.value > 2000)
+  await page.click('[data-sample=flights]')
+  await page.waitForFunction(() => /Producing/.test(document.querySelector('[data-note=file]').textContent) &&
+    /** @type {HTMLProgressElement | null} */ (document.querySelector('.job progress'))?.value > 2000)
   const leader = await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.topics.get('flights')[0].leader)
   await goTo(page, 'cluster')
   await page.click(`[data-broker="${leader}"] [data-do=kill]`)
   await page.waitForSelector(`[data-broker="${leader}"].crashed`)
   await goTo(page, 'groups')
-  await page.click('[data-consumer=A] button')
-  await page.click('[data-consumer=B] button')
+  await startMembers(page, 'flights', 2)
   // What was begun goes on while another view is shown, and is there again.
   await goTo(page, 'produce')
-  await page.waitForSelector('[data-note=file].good', { timeout: 90_000 })
-  assert.match(await page.textContent('[data-note=file]'), /Done: 20,000 records acked/)
-  await goTo(page, 'groups')
+  await until('all are acked', async () => /Done: 20,000 records acked/.test(await page.textContent('[data-note=file]')), { timeoutMs: 90_000 })
+  await showGroup(page, 'readers')
   await until('both consumers have partitions', async () =>
     (await page.locator('[data-assignment]').allTextContents()).every((text) => /\d/.test(text)))
   await until('all flights are read', async () => await consumed(page) >= 20_000, { timeoutMs: 60_000 })
@@ -114,13 +130,13 @@ test('files are read with a key column of choice, and a broken one is named with
     await until(`${words}`, async () => words.test(await page.textContent('[data-note=file]')))
   }
   await choose('people.csv', 'name,town\nann,Bonn\nbob,Köln\n')
-  await page.selectOption('[name=file-key]', 'town')
-  await page.click('[data-do=produce-file]')
-  await page.waitForSelector('[data-note=file].good')
+  await page.selectOption('[data-form=file] [name=key]', 'town')
+  await page.click('[data-form=file] button.primary')
+  await done(page)
   await goTo(page, 'groups')
-  await page.click('[data-consumer=A] button')
+  await startMembers(page, 'people', 1)
   await until('two records are read', async () => await consumed(page) === 2)
-  assert.match(await page.textContent('[data-consumer=A] .records'), /Köln {2}{"name":"bob","town":"Köln"}/)
+  assert.match(await page.textContent('[data-consumer=readers-1] .records'), /Köln {2}{"name":"bob","town":"Köln"}/)
 })
 
 test('a topic is saved as a .zip and comes back when that is dropped on the page; a broken one is refused', { timeout: 180_000 }, async (t) => {
@@ -128,8 +144,8 @@ test('a topic is saved as a .zip and comes back when that is dropped on the page
   const browser = await openChromium(t)
   const page = await openPage(browser, site, { view: 'produce' })
   await page.setInputFiles('input[type=file]', { name: 'people.csv', mimeType: 'text/plain', buffer: Buffer.from('name,town\nann,Bonn\nbob,Köln\n') })
-  await page.click('[data-do=produce-file]')
-  await page.waitForSelector('[data-note=file].good')
+  await page.click('[data-form=file] button.primary')
+  await done(page)
   await goTo(page, 'topics')
   const saving = page.waitForEvent('download')
   await page.click('[data-do=export]')
@@ -155,16 +171,16 @@ test('a topic is saved as a .zip and comes back when that is dropped on the page
   const broken = Buffer.from(zip)
   broken[zip.indexOf('Bonn')] ^= 1
   await drop('people.zip', broken)
-  await page.fill('[name=import-topic]', 'broken')
-  await page.click('[data-do=import]')
+  await page.fill('[data-form=import] [name=topic]', 'broken')
+  await page.click('[data-form=import] button.primary')
   await until('a changed record is refused', async () => /Not imported\. people-\d\/0{20}\.log, byte 0: the checksum is/.test(await note()))
 
   await drop('people.zip', zip)
   await until('the files are counted', async () => /people\.zip: 24 files of a topic\./.test(await note()))
-  await page.click('[data-do=import]')
+  await page.click('[data-form=import] button.primary')
   await until('a name that is taken is refused', async () => /Not imported\. TOPIC_ALREADY_EXISTS/.test(await note()))
-  await page.fill('[name=import-topic]', 'again')
-  await page.click('[data-do=import]')
+  await page.fill('[data-form=import] [name=topic]', 'again')
+  await page.click('[data-form=import] button.primary')
   await page.waitForSelector('[data-note=file].good')
   assert.match(await note(), /Imported again: 2 records in 6 partitions; their offsets are the same\./)
   await goTo(page, 'topics')

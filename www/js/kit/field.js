@@ -21,6 +21,15 @@ import { explain, number, t } from '../i18n/index.js'
 /** @typedef {(value: any, values: Record<string, any>) => string} Rule '' when it is right, else what is wrong */
 
 let forms = 0
+let pressed = false
+addEventListener('pointerdown', () => { pressed = true }, true)
+for (const type of ['pointerup', 'pointercancel']) addEventListener(type, () => { pressed = false }, true)
+
+/** Not between the press of a button and its release: what moves away meanwhile is not clicked. @param {() => void} show */
+function released (show) {
+  if (pressed) addEventListener('pointerup', () => setTimeout(show), { once: true })
+  else show()
+}
 
 export class Form {
   #host
@@ -49,8 +58,10 @@ export class Form {
   touch (name) {
     const error = this.#judge(name)
     if (error === (this.errors[name] ?? '')) return
-    this.errors[name] = error
-    this.#host.requestUpdate()
+    released(() => {
+      this.errors[name] = this.#judge(name)
+      this.#host.requestUpdate()
+    })
   }
 
   /** Says something below the form. @param {string} text @param {''|'good'|'bad'} [tone] */

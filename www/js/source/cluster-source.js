@@ -38,6 +38,7 @@
  * @property {import('../state/latency.js').Latency} latency of sends of the page's producers
  * @property {() => any} metrics what brokers count, by Kafka's names (sdk/index.d.ts: MetricsReport); null when it does not know
  * @property {(options?: object) => any} kafka a kafkajs-shaped client: topics, producers, consumers, groups
+ * @property {() => { port: MessagePort, end: () => void }} lend a client for another worker: the SDK's lent.js
  * @property {() => Promise<void>} close
  */
 

@@ -60,5 +60,6 @@ class LiveSource {
     return kafka
   }
 
+  lend () { return this.cluster.lend() }
   close () { return this.cluster.close() }
 }

@@ -1,0 +1,208 @@
+// The view Produce: by hand, by generators, from files and samples.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openChromium, resultFile, startSite, until } from './harness.mjs'
+import { goTo, openPage, violations } from './playground.mjs'
+
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @param {Page} page @param {string} topic @param {number} partitions */
+const createTopic = (page, topic, partitions) => page.evaluate(([topic, partitions]) =>
+  /** @type {any} */ (globalThis).tabmq.admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 3 }] }), /** @type {const} */ ([topic, partitions]))
+
+/** @param {Page} page @param {string} topic */
+const written = (page, topic) => page.evaluate(async (topic) =>
+  (await /** @type {any} */ (globalThis).tabmq.admin.fetchTopicOffsets(topic)).map(({ high, low }) => Number(high) - Number(low)), topic)
+
+const sum = (numbers) => numbers.reduce((total, one) => total + one, 0)
+
+/** @param {Page} page @param {string} name */
+const figure = async (page, name) => Number((await page.textContent(`[data-figure=${name}]`)).replace(/,/g, ''))
+
+/** All records of a topic, as texts. @param {Page} page @param {string} topic @param {number} count */
+const readAll = (page, topic, count) => page.evaluate(async ([topic, count]) => {
+  const text = (bytes) => bytes === null || bytes === undefined ? null : new TextDecoder().decode(bytes)
+  const records = []
+  const consumer = /** @type {any} */ (globalThis).tabmq.kafka.consumer({ groupId: `check-${crypto.randomUUID()}` })
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await new Promise((resolve) => consumer.run({
+    eachMessage: async ({ partition, message: { key, value, headers } }) => {
+      records.push({ partition, key: text(key), value: text(value), headers: Object.fromEntries(Object.entries(headers).map(([name, one]) => [name, Array.isArray(one) ? one.map(text) : text(one)])) })
+      if (records.length === count) resolve(undefined)
+    }
+  }))
+  await consumer.disconnect()
+  return records
+}, /** @type {const} */ ([topic, count]))
+
+test('the partition of a key is shown before it is sent, and is where the record goes', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await openPage(browser, site, { view: 'produce' })
+  assert.match(await page.textContent('tabmq-by-hand'), /no topic to write to yet/)
+  await createTopic(page, 'orders', 6)
+  await page.waitForSelector('[data-form=produce]')
+  assert.match(await page.textContent('[data-target]'), /Without a key/)
+  for (const key of ['ann', 'bob', '하나', 'a longer key, with words']) {
+    await page.fill('[data-form=produce] [name=key]', key)
+    await until('its partition is shown', async () => /murmur2/.test(await page.textContent('[data-target]')))
+    const shown = await page.getAttribute('[data-target]', 'data-target')
+    assert.equal(await page.textContent('.cell.on'), shown)
+    await page.click('[data-form=produce] button.primary')
+    await until('it is acked', async () => (await page.textContent('.sent li >> nth=0').catch(() => '')).includes(key))
+    assert.match(await page.textContent('[data-note=produce]'), new RegExp(`Acked: orders, partition ${shown}, offset \\d+`))
+  }
+  await page.fill('[data-form=produce] [name=partition]', '4')
+  assert.match(await page.textContent('[data-target]'), /To partition 4, as you chose/)
+  await page.click('tabmq-by-hand summary')
+  await page.fill('[data-form=produce] [name=headers]', 'trace: 42\nvia: page\nvia: hand')
+  await page.fill('[data-form=produce] [name=key]', 'chosen')
+  await page.click('[data-form=produce] button.primary')
+  await until('it went where it was sent', async () => /partition 4/.test(await page.textContent('[data-note=produce]')))
+  await page.check('[data-form=produce] [name=tombstone]')
+  await page.selectOption('[data-form=produce] [name=acks]', '0')
+  await page.click('[data-form=produce] button.primary')
+  await until('no ack is claimed', async () => /no ack was asked for/.test(await page.textContent('[data-note=produce]')))
+  const chosen = (await readAll(page, 'orders', 6)).filter(({ key }) => key === 'chosen')
+  assert.deepEqual(chosen, [
+    { partition: 4, key: 'chosen', value: 'hello', headers: { trace: '42', via: ['page', 'hand'] } },
+    { partition: 4, key: 'chosen', value: null, headers: { trace: '42', via: ['page', 'hand'] } }
+  ])
+})
+
+test('what is wrong stands beside its field and what was typed is kept; what was done can be copied for other tools', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await openPage(browser, site, { view: 'produce' })
+  await createTopic(page, 'orders', 3)
+  await page.waitForSelector('[data-form=produce]')
+  const error = (form, field) => page.textContent(`[data-form=${form}] [data-field=${field}] .error`)
+  await page.fill('[data-form=produce] [name=partition]', '3')
+  await page.click('tabmq-by-hand summary')
+  await page.fill('[data-form=produce] [name=headers]', 'trace: 1\nnothing')
+  await page.click('[data-form=produce] button.primary')
+  assert.match(await error('produce', 'partition'), /orders has partitions 0 to 2/)
+  assert.match(await error('produce', 'headers'), /Line 2/)
+  assert.equal(await page.inputValue('[data-form=produce] [name=headers]'), 'trace: 1\nnothing')
+  await page.fill('[data-form=generator] [name=topic]', 'not a name')
+  await page.fill('[data-form=generator] [name=rate]', 'many')
+  await page.selectOption('[data-form=generator] [name=acks]', '1')
+  await page.click('[data-form=generator] button.primary')
+  assert.match(await error('generator', 'topic'), /249 letters/)
+  assert.match(await error('generator', 'rate'), /whole number from 1 to 1,000,000/)
+  assert.match(await error('generator', 'idempotent'), /Idempotence needs acks=all/)
+  assert.equal(await page.inputValue('[data-form=generator] [name=rate]'), 'many')
+  assert.equal(await page.locator('[data-generator]').count(), 0)
+
+  await page.fill('[data-form=produce] [name=partition]', '')
+  await page.fill('[data-form=produce] [name=headers]', 'trace: 1')
+  await page.fill('[data-form=produce] [name=key]', "ann's")
+  await page.click('[data-form=produce] button.quiet')
+  const copied = await page.textContent('dialog')
+  assert.match(copied, /kafka-console-producer\.sh --bootstrap-server localhost:9092 --topic 'orders' --producer-property acks=all/)
+  assert.match(copied, /-k 'ann'\\''s'/)
+  assert.match(copied, /kcat -b localhost:9092 -P -t 'orders'[^]*-H 'trace=1'/)
+  assert.match(copied, /messages: \[\{ key: "ann's", value: "hello", headers: \{"trace":"1"\} \}\]/)
+  assert.deepEqual(await violations(page), [])
+})
+
+test('generators run at their rate, several at once, in threads of their own, until they are stopped', { timeout: 180_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await openPage(browser, site, { view: 'produce' })
+  await page.click('[data-preset=hot]')
+  await page.fill('[data-form=generator] [name=topic]', 'hot')
+  await page.fill('[data-form=generator] [name=rate]', '400')
+  await page.click('[data-form=generator] button.primary')
+  await page.waitForSelector('[data-generator].running')
+  await until('records are acked', async () => await figure(page, 'acked') > 800, { timeoutMs: 60_000 })
+  await until('a latency is shown', async () => / (ms|sec)/.test(await page.textContent('[data-figure=latency]')))
+  // One key has 80 %, so one partition has about as much.
+  const shares = await written(page, 'hot')
+  assert.ok(Math.max(...shares) > 0.7 * sum(shares), shares.join(' '))
+
+  await page.click('[data-preset=gentle]')
+  await page.fill('[data-form=generator] [name=topic]', 'gentle')
+  await page.click('[data-form=generator] button.primary')
+  await until('both run', async () => await page.locator('[data-generator].running').count() === 2)
+  // They go on while another view is shown.
+  await goTo(page, 'topics')
+  const before = sum(await written(page, 'gentle'))
+  await until('more is written', async () => sum(await written(page, 'gentle')) > before)
+  await goTo(page, 'produce')
+  await page.screenshot({ path: await resultFile('generators.png'), fullPage: true })
+  assert.deepEqual(await violations(page), [])
+
+  await page.click('[data-generator] [data-do=stop] >> nth=0')
+  await page.waitForSelector('[data-generator].stopped')
+  const [acked, sent, failed] = [await figure(page, 'acked'), await figure(page, 'sent'), await figure(page, 'failed')]
+  assert.deepEqual([acked, failed], [sent, 0], 'all that was sent was acked')
+  assert.equal(sum(await written(page, 'hot')), acked)
+  await page.click('[data-generator].stopped [data-do=again]')
+  await until('it runs again', async () => await page.locator('[data-generator].running').count() === 2)
+  for (const _ of [1, 2]) await page.click('[data-generator].running [data-do=stop] >> nth=0')
+  await until('both are stopped', async () => await page.locator('[data-generator].stopped').count() === 2)
+  await page.click('[data-do=remove] >> nth=0')
+  assert.equal(await page.locator('[data-generator]').count(), 1)
+})
+
+test('a generator with an end shows how far it is, by each codec, and rides over the death of a leader', { timeout: 240_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await openPage(browser, site, { view: 'produce' })
+  await page.click('tabmq-generators summary')
+  for (const [index, codec] of ['gzip', 'snappy', 'lz4', 'zstd'].entries()) {
+    await page.fill('[data-form=generator] [name=topic]', codec)
+    await page.fill('[data-form=generator] [name=rate]', '2000')
+    await page.fill('[data-form=generator] [name=count]', '3000')
+    await page.selectOption('[data-form=generator] [name=compression]', { label: codec })
+    await page.click('[data-form=generator] button.primary')
+    if (index === 0) {
+      await page.waitForSelector('[data-generator] progress')
+      await until('records flow', async () => await figure(page, 'acked') > 0, { timeoutMs: 60_000 })
+      await page.evaluate(() => {
+        const { cluster, store } = /** @type {any} */ (globalThis).tabmq
+        return cluster.kill(store.model.topics.get('gzip')[0].leader)
+      })
+    }
+    await until(`${codec} is done`, async () => await page.locator('[data-generator].stopped').count() === index + 1, { timeoutMs: 90_000 })
+    assert.equal(sum(await written(page, codec)), 3000, 'each record once, though a leader died')
+  }
+  assert.equal((await page.locator('[data-figure=failed]').allTextContents()).join(' '), '0 0 0 0')
+})
+
+test('a large file is checked and produced in slices, with progress, and can be cancelled', { timeout: 240_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await openPage(browser, site, { view: 'produce' })
+  const rows = 60_000
+  const big = Array.from({ length: rows }, (_, index) => JSON.stringify({ id: index, name: `row ${index}`, text: 'x'.repeat(120) })).join('\n')
+  await page.setInputFiles('input[type=file]', { name: 'big.ndjson', mimeType: 'text/plain', buffer: Buffer.from(big) })
+  const note = () => page.textContent('[data-note=file]')
+  await until('all of it is checked', async () => /big\.ndjson: 60,000 rows\./.test(await note()), { timeoutMs: 60_000 })
+  await page.selectOption('[data-form=file] [name=key]', '')
+  await page.click('[data-form=file] button.primary')
+  await page.waitForFunction(() => /** @type {HTMLProgressElement | null} */ (document.querySelector('.job progress'))?.value > 1000)
+  await page.click('.job button')
+  await until('it was cancelled', async () => /Cancelled\. [\d,]+ records were acked before\./.test(await note()))
+  const acked = Number(/([\d,]+) records/.exec(await note())[1].replace(/,/g, ''))
+  assert.ok(acked > 0 && acked < rows)
+  assert.ok(sum(await written(page, 'big')) >= acked)
+  // The last line of a file is as good as the first.
+  await page.setInputFiles('input[type=file]', { name: 'broken.ndjson', mimeType: 'text/plain', buffer: Buffer.from(`${big}\n{"id":`) })
+  await until('the bad line is named', async () => /broken\.ndjson, line 60001: /.test(await note()), { timeoutMs: 60_000 })
+  assert.equal(await page.locator('[data-form=file]').count(), 0)
+})
+
+test('sample data of several kinds is produced with one click, keyed', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await openPage(browser, site, { view: 'produce', query: 'demo=off&lang=ko' })
+  for (const [name, rows] of /** @type {[string, number][]} */ ([['penguins', 344], ['stocks', 560], ['weather', 2922]])) {
+    await page.click(`[data-sample=${name}]`)
+    await until(`${name} is acked`, async () => /^완료: /.test(await page.textContent('[data-note=file]')) && await page.evaluate((name) => /** @type {any} */ (globalThis).tabmq.store.model.topics.has(name), name), { timeoutMs: 60_000 })
+    await until(`${name} is there`, async () => sum(await written(page, name)) === rows)
+  }
+  const birds = await readAll(page, 'penguins', 344)
+  assert.deepEqual([...new Set(birds.map(({ key }) => key))].sort(), ['Adelie', 'Chinstrap', 'Gentoo'])
+})
