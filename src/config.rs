@@ -150,6 +150,7 @@ const BROKER: &[Row] = &[
     Row("log.roll.ms", POSITIVE_LONG, "604800000", "604800000"),
     // Kafka: 1 GiB. Opening reads the last segment of each log whole, and deleting frees whole segments.
     Row("log.segment.bytes", Kind::Number { min: 1024, max: i32::MAX as i64 }, "8388608", "4194304"),
+    Row("max.incremental.fetch.session.cache.slots", NOT_NEGATIVE, "1000", "1000"),
     Row("message.max.bytes", Kind::Number { min: 0, max: 16_777_216 }, "1048588", "1048588"),
     Row("min.insync.replicas", POSITIVE, "1", "1"),
     Row("num.partitions", POSITIVE, "1", "1"),
@@ -158,6 +159,7 @@ const BROKER: &[Row] = &[
     Row("offsets.topic.num.partitions", POSITIVE, "8", "4"),
     Row("offsets.topic.replication.factor", Kind::Number { min: 1, max: i16::MAX as i64 }, "3", "3"),
     Row("replica.fetch.max.bytes", NOT_NEGATIVE, "1048576", "1048576"),
+    Row("replica.fetch.min.bytes", POSITIVE, "1", "1"),
     Row("replica.fetch.response.max.bytes", NOT_NEGATIVE, "10485760", "10485760"),
     Row("replica.fetch.wait.max.ms", POSITIVE, "500", "500"),
     Row("replica.lag.time.max.ms", POSITIVE, "30000", "3000"),
@@ -236,15 +238,27 @@ pub struct BrokerConfig {
     pub port: u16,
     /// The rack, if any.
     pub rack: Option<String>,
-    /// Which defaults.
-    pub profile: Profile,
+    profile: Profile,
     overrides: BTreeMap<&'static str, String>,
+    values: Values,
 }
 
 macro_rules! typed {
     ($($(#[$doc:meta])* $field:ident $kind:ident $name:literal;)*) => {
+        /// The values in force, read once: they are asked for in every turn.
+        #[derive(Debug, Clone, Copy, Default)]
+        struct Values {
+            $($field: typed!(@type $kind),)*
+        }
+
+        impl Values {
+            fn of(config: &BrokerConfig) -> Self {
+                Self { $($field: typed!(@read $kind config.value($name)),)* }
+            }
+        }
+
         impl BrokerConfig {
-            $($(#[$doc])* pub fn $field(&self) -> typed!(@type $kind) { typed!(@read $kind self.value($name)) })*
+            $($(#[$doc])* pub fn $field(&self) -> typed!(@type $kind) { self.values.$field })*
         }
     };
     (@type ms) => { Duration };
@@ -298,6 +312,8 @@ typed! {
     log_cleaner_enable flag "log.cleaner.enable";
     /// Between two looks for segments whose time is over.
     log_retention_check_interval ms "log.retention.check.interval.ms";
+    /// Fetch sessions of one broker, at most.
+    fetch_session_cache_slots number "max.incremental.fetch.session.cache.slots";
     /// Partitions of a topic created without a number.
     num_partitions number "num.partitions";
     /// A commit's metadata, at most, in bytes.
@@ -308,6 +324,8 @@ typed! {
     offsets_topic_replication_factor number "offsets.topic.replication.factor";
     /// Bytes a follower asks for per partition.
     replica_fetch_max_bytes number "replica.fetch.max.bytes";
+    /// A follower's fetch is answered when there are so many bytes, or its time is up.
+    replica_fetch_min_bytes number "replica.fetch.min.bytes";
     /// Bytes a follower asks for per fetch.
     replica_fetch_response_max_bytes number "replica.fetch.response.max.bytes";
     /// A follower's fetch waits this long at its leader for something new.
@@ -323,7 +341,7 @@ typed! {
 impl BrokerConfig {
     /// The defaults of `profile`.
     pub fn new(profile: Profile, node_id: BrokerId, voters: Vec<BrokerId>) -> Self {
-        Self {
+        let mut config = Self {
             node_id,
             voters,
             cluster_id: String::new(),
@@ -332,7 +350,10 @@ impl BrokerConfig {
             rack: None,
             profile,
             overrides: BTreeMap::new(),
-        }
+            values: Values::default(),
+        };
+        config.values = Values::of(&config);
+        config
     }
 
     /// Sets a config by Kafka's name.
@@ -341,6 +362,7 @@ impl BrokerConfig {
         let row = row.ok_or_else(|| ConfigError::Unknown { name: name.to_owned() })?;
         row.1.check(name, value)?;
         self.overrides.insert(row.0, value.to_owned());
+        self.values = Values::of(self);
         Ok(())
     }
 
