@@ -29,6 +29,11 @@ pub enum ClusterEvent {
         /// Which.
         state: &'static str,
     },
+    /// This broker could not run for so long that others may lead in its place; it re-checks before it goes on.
+    Paused {
+        /// How long it was late, in ms.
+        for_ms: u64,
+    },
     /// The controller registered a broker.
     BrokerRegistered {
         /// Which.

@@ -66,6 +66,10 @@ pub enum Mutation {
     FetchWithoutLeaderEpoch,
     /// A consumer waits for a start offset that was asked for before a rebalance.
     StaleLookupStalls,
+    /// A fetch session's response leaves a partition out whose high watermark has moved, when it has no records.
+    SessionForgetsHighWatermark,
+    /// A broker that was paused goes on as if no time had passed.
+    PausedLeaderActs,
     /// A member that comes back reads the group's offsets without its commits under way.
     UnstableOffsets,
     /// A group's leader goes by its last share, where the first is in force, and never sees new partitions.
@@ -106,7 +110,9 @@ impl Mutation {
         Mutation::CommitsOutliveGeneration,
     ];
     /// Found by the simulator in longer runs; not known to be found by the fixed seeds.
-    pub const RARE: [Mutation; 7] = [
+    pub const RARE: [Mutation; 9] = [
+        Mutation::SessionForgetsHighWatermark,
+        Mutation::PausedLeaderActs,
         Mutation::EligibleAfterUncleanShutdown,
         Mutation::RefusedRequestClosesPeer,
         Mutation::FetchWithoutLeaderEpoch,

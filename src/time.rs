@@ -66,6 +66,14 @@ impl<K: Ord + Clone> Timers<K> {
         }
     }
 
+    /// All deadlines come so much later.
+    pub fn postpone(&mut self, by: Duration) {
+        for at in self.by_key.values_mut() {
+            *at = *at + by;
+        }
+        self.by_time = self.by_key.iter().map(|(key, at)| (*at, key.clone())).collect();
+    }
+
     /// `key`'s deadline.
     pub fn deadline(&self, key: &K) -> Option<Instant> {
         self.by_key.get(key).copied()
@@ -99,6 +107,17 @@ pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn postponed_timers_keep_their_order() {
+        let mut timers = Timers::default();
+        timers.set("a", Instant(5));
+        timers.set("b", Instant(7));
+        timers.postpone(Duration::from_millis(10));
+        assert_eq!((timers.next(), timers.deadline(&"b")), (Some(Instant(15)), Some(Instant(17))));
+        assert_eq!(timers.pop_due(Instant(16)), Some("a"));
+        assert_eq!(timers.pop_due(Instant(16)), None);
+    }
 
     #[test]
     fn a_timer_set_again_fires_once_at_its_new_deadline() {

@@ -16,6 +16,7 @@ mod groups;
 mod lifecycle;
 mod metadata;
 mod metrics;
+mod pause;
 mod producer_ids;
 mod replay;
 
@@ -154,6 +155,8 @@ pub struct Broker {
     stopped: bool,
     /// The write of it, under way.
     stopping_io: Option<IoId>,
+    /// When this broker asked to be woken, at the latest.
+    wake_at: Option<Instant>,
 }
 
 impl Broker {
@@ -166,7 +169,7 @@ impl Broker {
         let clean_shutdown = recovered.meta.remove(CLEAN_SHUTDOWN_KEY);
         let quorum =
             Quorum::open(&config, quorum_state, metadata_log, Rng::new(rng.next_u64()), now, &mut fx);
-        let replicas = ReplicaManager::new(&config, recovered, now, &mut fx);
+        let replicas = ReplicaManager::new(&config, recovered, Rng::new(rng.next_u64()), now, &mut fx);
         let mut broker = Self {
             connections: Connections::new(config.socket_request_max_bytes() as usize),
             control: ControlPlane::new(Controller::new(&config, Rng::new(rng.next_u64()))),
@@ -192,6 +195,7 @@ impl Broker {
             creating: BTreeSet::new(),
             stopped: false,
             stopping_io: None,
+            wake_at: None,
         };
         broker.settle(now);
         broker
@@ -202,6 +206,7 @@ impl Broker {
         if let Input::Frame { .. } = &input {
             self.metrics.frame_in();
         }
+        self.notice_pause(now);
         match input {
             Input::Frame { from: Conn::Peer { broker, lane, outbound: true }, bytes } => {
                 if let Some((id, result)) = self.connections.response(broker, lane, bytes) {
@@ -238,7 +243,10 @@ impl Broker {
 
     /// What the broker wants, one thing a call, until `Wait`.
     pub fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.next_deadline()))
+        self.outputs.pop_front().unwrap_or_else(|| {
+            self.wake_at = self.next_deadline();
+            Output::Wait(self.wake_at)
+        })
     }
 
     /// The metadata this broker has replayed.
@@ -285,6 +293,7 @@ impl Broker {
             self.follow_quorum(now);
             self.tick_controller(now);
             self.replay_committed(now);
+            self.end_recheck(now);
             self.drive_groups(now);
             let controller = self.quorum.leader();
             if self.known_controller != controller {

@@ -10,7 +10,7 @@ use crate::protocol::batch::batches;
 use crate::protocol::records::decode_records;
 use crate::replica::{LiveBroker, PartitionSpec};
 use crate::time::Instant;
-use crate::types::{LogId, Offset, PartitionIndex, TopicId, TopicPartition};
+use crate::types::{LogId, Offset, TopicId, TopicPartition};
 
 use super::Broker;
 
@@ -64,9 +64,7 @@ impl Broker {
                 topic.partitions.keys().map(|partition| LogId { topic_id: *id, partition: *partition }),
             );
         }
-        let changed =
-            changes.partitions.iter().filter_map(|(topic, partition)| self.spec(*topic, *partition));
-        let changed: Vec<PartitionSpec> = changed.collect();
+        let changed = self.specs(&changes);
         let topics_changed = !removed.is_empty() || !changed.is_empty();
         let epoch = self.lifecycle.broker_epoch();
         self.replicas.apply(now, changed, removed, epoch, &mut self.fx);
@@ -96,19 +94,33 @@ impl Broker {
             .collect()
     }
 
-    fn spec(&self, topic_id: TopicId, partition: PartitionIndex) -> Option<PartitionSpec> {
-        let topic = self.image.topic(topic_id)?;
-        let state = topic.partitions.get(&partition)?;
-        let overrides = self.image.configs(&Resource::Topic(topic.name.clone()));
-        Some(PartitionSpec {
-            tp: TopicPartition { topic: topic.name.clone(), partition },
-            topic_id,
-            leader: state.leader,
-            leader_epoch: state.leader_epoch,
-            partition_epoch: state.partition_epoch,
-            replicas: state.replicas.clone(),
-            isr: state.isr.clone(),
-            config: TopicConfig::resolve(&self.config, &overrides),
-        })
+    /// What changed, as replicas need it.
+    fn specs(&self, changes: &Changes) -> Vec<PartitionSpec> {
+        // One topic's partitions come one after the other, and have one configuration.
+        let mut last: Option<(TopicId, TopicConfig)> = None;
+        let mut specs = Vec::with_capacity(changes.partitions.len());
+        for (topic_id, partition) in &changes.partitions {
+            let Some(topic) = self.image.topic(*topic_id) else { continue };
+            let Some(state) = topic.partitions.get(partition) else { continue };
+            let config = match last.take().filter(|(id, _)| id == topic_id) {
+                Some((_, config)) => config,
+                None => {
+                    let overrides = self.image.configs(&Resource::Topic(topic.name.clone()));
+                    TopicConfig::resolve(&self.config, &overrides)
+                }
+            };
+            last = Some((*topic_id, config.clone()));
+            specs.push(PartitionSpec {
+                tp: TopicPartition { topic: topic.name.clone(), partition: *partition },
+                topic_id: *topic_id,
+                leader: state.leader,
+                leader_epoch: state.leader_epoch,
+                partition_epoch: state.partition_epoch,
+                replicas: state.replicas.clone(),
+                isr: state.isr.clone(),
+                config,
+            });
+        }
+        specs
     }
 }

@@ -180,6 +180,7 @@ pub struct Consumer {
     pub(super) positions: BTreeMap<Place, Position>,
     /// One fetch per leader.
     pub(super) fetches: BTreeMap<BrokerId, super::fetcher::Fetching>,
+    pub(super) sessions: super::fetcher::Sessions,
     /// Look-ups of start and end offsets.
     pub(super) lookups: BTreeMap<Tag, Vec<(Place, u64)>>,
     pub(super) lookup_at: Option<Instant>,
@@ -245,6 +246,7 @@ impl Consumer {
             membership: Membership::default(),
             positions: BTreeMap::new(),
             fetches: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             lookups: BTreeMap::new(),
             lookup_at: None,
             started: false,

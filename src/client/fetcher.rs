@@ -1,4 +1,5 @@
-//! Fetching: one request per leader with all its partitions that have room, positions looked up where there is none.
+//! Fetching: one request per leader with all its partitions that have room, in a fetch session (KIP-227); positions looked
+//! up where there is none.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,8 @@ use bytes::Bytes;
 
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::{BatchError, batches};
-use crate::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use crate::protocol::fetch_session::FetchSession;
+use crate::protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use crate::protocol::messages::fetch_response::PartitionData;
 use crate::protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::protocol::messages::{self, FetchRequest, ListOffsetsRequest};
@@ -27,6 +29,16 @@ const BUFFERED_MAX: usize = 2;
 const SHORT_WAIT: Duration = Duration::from_millis(50);
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
+
+/// The fetch sessions of a consumer, one a leader.
+pub(super) type Sessions = BTreeMap<BrokerId, FetchSession<Place, FetchFrom>>;
+
+/// Where a partition is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FetchFrom {
+    offset: i64,
+    leader_epoch: i32,
+}
 
 /// A fetch under way.
 #[derive(Debug)]
@@ -69,26 +81,43 @@ impl Consumer {
     }
 
     fn send_fetch(&mut self, now: Instant, leader: BrokerId, plan: Vec<(Place, i64, u64)>, wait: Duration) {
-        let mut topics: BTreeMap<TopicName, Vec<FetchPartition>> = BTreeMap::new();
+        let mut wanted = BTreeMap::new();
         let mut places = BTreeMap::new();
-        for ((topic, partition), offset, seeks) in plan {
+        for (place, offset, seeks) in plan {
+            let leader_epoch = self.net.leader_epoch(&place.0, place.1);
+            wanted.insert(place.clone(), FetchFrom { offset, leader_epoch });
+            places.insert(place, seeks);
+        }
+        let session = self.sessions.entry(leader).or_default();
+        session.set_all(wanted);
+        let request = session.request();
+        let mut topics: BTreeMap<TopicName, Vec<FetchPartition>> = BTreeMap::new();
+        for ((topic, partition), from) in request.changed {
             let asked = FetchPartition::default()
                 .with_partition(partition)
-                .with_current_leader_epoch(self.net.leader_epoch(&topic, partition))
-                .with_fetch_offset(offset)
+                .with_current_leader_epoch(from.leader_epoch)
+                .with_fetch_offset(from.offset)
                 .with_partition_max_bytes(self.options.partition_bytes);
-            topics.entry(topic.clone()).or_default().push(asked);
-            places.insert((topic, partition), seeks);
+            topics.entry(topic).or_default().push(asked);
         }
         let topics = topics.into_iter().map(|(topic, partitions)| {
             FetchTopic::default().with_topic(wire_topic(topic.as_str())).with_partitions(partitions)
+        });
+        let mut forgotten: BTreeMap<TopicName, Vec<i32>> = BTreeMap::new();
+        for (topic, partition) in request.forgotten {
+            forgotten.entry(topic).or_default().push(partition);
+        }
+        let forgotten = forgotten.into_iter().map(|(topic, partitions)| {
+            ForgottenTopic::default().with_topic(wire_topic(topic.as_str())).with_partitions(partitions)
         });
         let body = FetchRequest::default()
             .with_max_wait_ms(wait.as_millis() as i32)
             .with_min_bytes(1)
             .with_max_bytes(self.options.fetch_bytes)
-            .with_session_epoch(-1)
-            .with_topics(topics.collect());
+            .with_session_id(request.session_id)
+            .with_session_epoch(request.epoch)
+            .with_topics(topics.collect())
+            .with_forgotten_topics_data(forgotten.collect());
         let timeout = wait + self.options.client.request_timeout.min(Duration::from_secs(5));
         let tag = self.net.send(now, leader, Lane::Fetch, body.into(), FETCH_VERSION_MAX, timeout);
         self.fetches.insert(leader, Fetching { tag, places });
@@ -96,10 +125,24 @@ impl Consumer {
 
     pub(super) fn on_fetched(&mut self, now: Instant, tag: Tag, result: Result<Response, NetError>) {
         let leader = self.fetches.iter().find(|(_, fetching)| fetching.tag == tag).map(|(id, _)| *id);
-        let Some(fetching) = leader.and_then(|id| self.fetches.remove(&id)) else { return };
+        let Some(leader) = leader else { return };
+        let Some(fetching) = self.fetches.remove(&leader) else { return };
+        let session = self.sessions.entry(leader).or_default();
         let body = match result {
-            Ok(Response::Fetch(body)) if body.error_code == 0 => body,
-            _ => {
+            Ok(Response::Fetch(body)) if body.error_code == 0 => {
+                session.answered(body.session_id);
+                body
+            }
+            other => {
+                let code = other.ok().and_then(|response| match response {
+                    Response::Fetch(body) => ErrorCode::try_from_code(body.error_code),
+                    _ => None,
+                });
+                session.failed(code);
+                if let Some(ErrorCode::FetchSessionIdNotFound | ErrorCode::InvalidFetchSessionEpoch) = code {
+                    // The broker has forgotten it, or given its slot away: the next fetch opens another.
+                    return;
+                }
                 self.net.refresh(now);
                 for place in fetching.places.keys() {
                     self.not_before(place, now + 2 * RETRY);

@@ -89,6 +89,13 @@ impl Controller {
         self.begins = false;
     }
 
+    /// This controller could not run for so long: brokers that it could not hear get the time back.
+    pub fn time_jumped(&mut self, late: Duration) {
+        for session in self.sessions.values_mut() {
+            session.ends_at = session.ends_at + late;
+        }
+    }
+
     /// The image the controller decides on.
     pub fn image(&self) -> &MetadataImage {
         &self.image

@@ -117,6 +117,7 @@ impl PendingWrite {
 pub struct GroupCoordinator {
     core: Core,
     shards: BTreeMap<PartitionIndex, Shard>,
+    suspended: bool,
 }
 
 /// What all partitions share.
@@ -204,6 +205,7 @@ impl GroupCoordinator {
                 topics: None,
             },
             shards: BTreeMap::new(),
+            suspended: false,
         }
     }
 
@@ -379,6 +381,17 @@ impl GroupCoordinator {
         }
     }
 
+    /// This broker could not run for so long: members that it could not hear get the time back.
+    pub fn time_jumped(&mut self, late: Duration) {
+        self.core.timers.postpone(late);
+    }
+
+    /// While set, requests are answered with COORDINATOR_LOAD_IN_PROGRESS: others may coordinate these groups by now, and
+    /// what is known of them here be old.
+    pub fn set_suspended(&mut self, suspended: bool) {
+        self.suspended = suspended;
+    }
+
     /// When `tick` is needed next.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.core.timers.next()
@@ -389,7 +402,7 @@ impl GroupCoordinator {
         let partition = partition_for(group, self.offsets_partitions());
         match self.shards.get(&partition) {
             None => Err(ErrorCode::NotCoordinator),
-            Some(shard) if !shard.is_active() => Err(ErrorCode::CoordinatorLoadInProgress),
+            Some(shard) if !shard.is_active() || self.suspended => Err(ErrorCode::CoordinatorLoadInProgress),
             Some(_) => Ok(partition),
         }
     }

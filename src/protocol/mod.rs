@@ -11,6 +11,7 @@ pub mod compression;
 pub mod consumer_protocol;
 pub mod control;
 pub mod error;
+pub mod fetch_session;
 pub mod frame;
 mod guard;
 pub mod records;

@@ -16,6 +16,7 @@
 //! Epoch and vote are durable before anything of that epoch leaves: while a write of them is under way, replies and
 //! requests are held back (`held`), and no role acts on the new epoch's behalf.
 
+mod doubt;
 mod election;
 mod replication;
 mod state;
@@ -116,6 +117,7 @@ pub struct Quorum {
     /// Set while storage refuses.
     storage_retry_at: Option<Instant>,
     told: Option<(&'static str, LeaderEpoch, Option<BrokerId>)>,
+    doubt: doubt::Doubt,
 }
 
 impl Quorum {
@@ -168,6 +170,7 @@ impl Quorum {
             replayed_ahead: None,
             storage_retry_at: None,
             told: None,
+            doubt: doubt::Doubt::None,
         };
         quorum.role = quorum.unattached(now);
         if let Role::Unattached { election_at: Some(at), .. } = &mut quorum.role {

@@ -17,6 +17,7 @@ use crate::protocol::{ErrorCode, StrBytes};
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, LeaderEpoch, Offset, TopicId};
 
+use super::doubt::Doubt;
 use super::election::topic_name;
 use super::{Purpose, Quorum, RETRY, Reading, Role};
 
@@ -118,6 +119,13 @@ impl Following {
     pub(super) fn new(leader: BrokerId, now: Instant, fetch_timeout: Duration) -> Self {
         let give_up_at = now + fetch_timeout;
         Self { leader, give_up_at, fetch_at: Some(now), in_flight: false, high_watermark: Offset::ZERO }
+    }
+
+    /// Asks at once, and gives the leader its time again.
+    pub(super) fn begin_again(&mut self, now: Instant, fetch_timeout: Duration) {
+        self.give_up_at = now + fetch_timeout;
+        self.fetch_at = Some(now);
+        self.in_flight = false;
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
@@ -334,7 +342,10 @@ impl Quorum {
         }
         following.in_flight = true;
         let leader = following.leader;
-        let wait = (self.fetch_timeout / 2).as_millis().min(500) as i32;
+        let wait = match self.doubt {
+            Doubt::Open => 0,
+            _ => (self.fetch_timeout / 2).as_millis().min(500) as i32,
+        };
         let body = self.fetch_request(wait);
         self.request(leader, Lane::QuorumFetch, body.into(), Purpose::Fetch, fx);
     }
@@ -392,6 +403,9 @@ impl Quorum {
         }
         following.give_up_at = now + timeout;
         following.fetch_at = Some(now);
+        if self.doubt == Doubt::Open {
+            self.doubt = Doubt::Until(Offset(partition.high_watermark));
+        }
         let diverging = &partition.diverging_epoch;
         if diverging.end_offset >= 0 && diverging.epoch >= 0 {
             // What is left may differ from the leader's log still: its high watermark says nothing of ours yet.

@@ -7,7 +7,10 @@
 //! - A fetch waits until `min_bytes` are there, something is to be told, or `max_wait_ms` is over. A follower's parked
 //!   fetch is answered at once when the same follower sends another.
 //! - The first partition with data gives at least one batch, whatever the limits (KIP-74).
-//! - Every fetch is a full one: session id 0 is what a broker without a free session slot answers (KIP-227).
+//! - From v7 on a fetcher may have a session: then it says only what has changed, and is told only what is new (KIP-227,
+//!   `session`).
+//! - A follower that is told nothing else hears of a higher high watermark a moment later, so that one that becomes leader
+//!   knows what is committed.
 //! - A topic whose `compression.type` is zstd is not read by consumers below v10 (KIP-110). Batches that a producer
 //!   compressed with it are, as in Kafka: nobody looks at each.
 //! - v13 has topic ids (KIP-516); v16 names the current leader beside an error (KIP-951).
@@ -33,6 +36,7 @@ use super::leader::FollowerFetch;
 use super::manager::{IoFor, ReplicaManager};
 use super::partition::Partition;
 use super::read_ahead::Ahead;
+use super::session::{SessionUse, Told};
 
 /// The first version that a topic of zstd is read in.
 const ZSTD_VERSION: i16 = 10;
@@ -45,6 +49,9 @@ const CURRENT_LEADER_VERSION: i16 = 16;
 /// One response's records, at most: what a frame between brokers may hold, less its frills.
 const RESPONSE_BYTES_MAX: usize = 15 * 1024 * 1024;
 
+/// A higher high watermark waits this long for something else to be told with it to a follower.
+const HIGH_WATERMARK_DELAY: Duration = Duration::from_millis(20);
+
 /// A fetch, as it waits.
 #[derive(Debug)]
 pub(super) struct DelayedFetch {
@@ -54,23 +61,32 @@ pub(super) struct DelayedFetch {
     min_bytes: usize,
     bytes_max: usize,
     deadline: Instant,
-    topics: Vec<(messages::TopicName, Uuid)>,
+    session: SessionUse,
     entries: Vec<FetchEntry>,
 }
 
 /// What is wanted of one partition.
-#[derive(Debug)]
-struct FetchEntry {
-    /// Its place in `topics`.
-    topic: usize,
+#[derive(Debug, Clone)]
+pub(super) struct FetchEntry {
+    topic: messages::TopicName,
+    topic_id: Uuid,
     index: i32,
     log: Result<LogId, ErrorCode>,
-    leader_epoch: Option<LeaderEpoch>,
+    pub(super) leader_epoch: Option<LeaderEpoch>,
     offset: Offset,
     /// Where a follower's log starts.
     log_start: Option<Offset>,
     last_fetched_epoch: Option<LeaderEpoch>,
     bytes_max: usize,
+    /// What its session has told of it.
+    pub(super) told: Told,
+}
+
+impl FetchEntry {
+    /// How a session names it.
+    pub(super) fn name(&self) -> (messages::TopicName, Uuid, i32) {
+        (self.topic.clone(), self.topic_id, self.index)
+    }
 }
 
 /// A fetch whose records storage is reading.
@@ -110,22 +126,20 @@ impl ReplicaManager {
         from_client: bool,
         fx: &mut Effects,
     ) {
-        if request.session_id != 0 {
-            let code = ErrorCode::FetchSessionIdNotFound.code();
-            return fx.reply(token, FetchResponse::default().with_error_code(code));
-        }
         let by_state = version >= REPLICA_STATE_VERSION;
         let replica = if by_state { request.replica_state.replica_id } else { request.replica_id };
         let follower = (!from_client && replica.0 >= 0).then_some(BrokerId(replica.0));
         let broker_epoch = (by_state && request.replica_state.replica_epoch >= 0)
             .then_some(BrokerEpoch(request.replica_state.replica_epoch));
-        let max_wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
-        let fetch = self.read_request(now + max_wait, token, version, follower, request);
+        if follower.is_some_and(|follower| self.is_stale(follower, broker_epoch)) {
+            // A follower from before its broker's last registration (KIP-903).
+            return refuse_fetch(token, ErrorCode::StaleBrokerEpoch, fx);
+        }
+        let fetch = match self.read_request(now, token, version, follower, request) {
+            Ok(fetch) => fetch,
+            Err(error) => return refuse_fetch(token, error, fx),
+        };
         if let Some(follower) = follower {
-            if self.is_stale(follower, broker_epoch) {
-                // A follower from before its broker's last registration (KIP-903).
-                return self.refuse_fetch(fetch, ErrorCode::StaleBrokerEpoch, fx);
-            }
             self.follower_fetched(now, follower, broker_epoch, &fetch);
             self.settle_touched(now, fx);
             self.release_fetches_of(now, follower, fx);
@@ -135,45 +149,56 @@ impl ReplicaManager {
     }
 
     fn read_request(
-        &self,
-        deadline: Instant,
+        &mut self,
+        now: Instant,
         token: ReplyToken,
         version: i16,
         follower: Option<BrokerId>,
         request: FetchRequest,
-    ) -> DelayedFetch {
-        let mut topics = Vec::new();
-        let mut entries = Vec::new();
+    ) -> Result<DelayedFetch, ErrorCode> {
+        let by_id = version >= TOPIC_ID_VERSION;
+        let mut named = Vec::new();
         for topic in request.topics {
             for partition in topic.partitions {
-                let by_id = version >= TOPIC_ID_VERSION;
-                let log = self.resolve(by_id, &topic.topic, topic.topic_id, partition.partition);
-                entries.push(FetchEntry {
-                    topic: topics.len(),
+                named.push(FetchEntry {
+                    topic: topic.topic.clone(),
+                    topic_id: topic.topic_id,
                     index: partition.partition,
-                    log: log.and_then(|log| self.readable_in(version, follower, log)),
+                    // Looked up below.
+                    log: Err(ErrorCode::UnknownTopicOrPartition),
                     leader_epoch: epoch_of(partition.current_leader_epoch),
                     offset: Offset(partition.fetch_offset),
                     log_start: (partition.log_start_offset >= 0)
                         .then_some(Offset(partition.log_start_offset)),
                     last_fetched_epoch: epoch_of(partition.last_fetched_epoch),
                     bytes_max: partition.partition_max_bytes.max(0) as usize,
+                    told: Told::NOTHING,
                 });
             }
-            topics.push((topic.topic, topic.topic_id));
+        }
+        let forgotten = request.forgotten_topics_data.into_iter().flat_map(|topic| {
+            let name = move |index| (topic.topic.clone(), topic.topic_id, index);
+            topic.partitions.into_iter().map(name)
+        });
+        let session = (request.session_id, request.session_epoch);
+        let (session, mut entries) = self.sessions.take(now, session, by_id, named, forgotten)?;
+        for entry in &mut entries {
+            // Topics come and go within a session.
+            let log = self.resolve(by_id, &entry.topic, entry.topic_id, entry.index);
+            entry.log = log.and_then(|log| self.readable_in(version, follower, log));
         }
         let own_max = if follower.is_some() { i64::MAX } else { self.config.fetch_max_bytes() };
         let bytes_max = (request.max_bytes.max(0) as usize).min(own_max.max(0) as usize);
-        DelayedFetch {
+        Ok(DelayedFetch {
             token,
             version,
             follower,
             min_bytes: request.min_bytes.max(0) as usize,
             bytes_max: bytes_max.min(RESPONSE_BYTES_MAX),
-            deadline,
-            topics,
+            deadline: now + Duration::from_millis(request.max_wait_ms.max(0) as u64),
+            session,
             entries,
-        }
+        })
     }
 
     /// A consumer of an old version is not given what it may not know how to decompress.
@@ -241,13 +266,29 @@ impl ReplicaManager {
             }
         }
         if !waiting.is_empty() {
-            self.read_from_storage(fetch, data, waiting, fx);
+            self.read_from_storage(now, fetch, data, waiting, fx);
         } else if urgent || bytes >= fetch.min_bytes || fetch.deadline <= now || fetch.entries.is_empty() {
-            self.answer_fetch(fetch, data, fx);
+            self.answer_fetch(now, fetch, data, fx);
         } else {
             let logs = fetch.entries.iter().filter_map(|entry| entry.log.ok()).collect();
-            let deadline = fetch.deadline;
+            let told_less = |(entry, data): (&FetchEntry, &PartitionData)| {
+                data.high_watermark > entry.told.high_watermark
+            };
+            let behind = fetch.tells_high_watermarks() && fetch.entries.iter().zip(&data).any(told_less);
+            let deadline = match behind {
+                true => fetch.deadline.min(now + HIGH_WATERMARK_DELAY),
+                false => fetch.deadline,
+            };
             self.fetches.park(fetch, logs, deadline);
+        }
+    }
+
+    /// A high watermark has moved here: followers with nothing else to hear are told soon.
+    pub(super) fn tell_followers_soon(&mut self, now: Instant, log: LogId) {
+        for id in self.fetches.watchers(log) {
+            if self.fetches.operation(id).is_some_and(DelayedFetch::tells_high_watermarks) {
+                self.fetches.hasten(id, now + HIGH_WATERMARK_DELAY);
+            }
         }
     }
 
@@ -260,7 +301,10 @@ impl ReplicaManager {
             .with_records(Some(Bytes::new()));
         let partition = entry.log.and_then(|log| {
             let partition = self.partitions.get(&log).ok_or(ErrorCode::NotLeaderOrFollower)?;
-            partition.leading_in(entry.leader_epoch).map(|_| partition)
+            partition.leading_in(entry.leader_epoch)?;
+            // Followers find out by their epochs.
+            let serves = follower || !self.suspended;
+            serves.then_some(partition).ok_or(ErrorCode::NotLeaderOrFollower)
         });
         let partition = match partition {
             Ok(partition) => partition,
@@ -312,6 +356,7 @@ impl ReplicaManager {
 
     fn read_from_storage(
         &mut self,
+        now: Instant,
         fetch: DelayedFetch,
         data: Vec<PartitionData>,
         reads: Vec<(usize, IoOp, StorageRead)>,
@@ -337,12 +382,19 @@ impl ReplicaManager {
         }
         self.reading.insert(number, ReadingFetch { fetch, data, waiting });
         for (entry, chunks) in ready {
-            self.fetch_read(number, entry, IoResult::Read(chunks), fx);
+            self.fetch_read(now, number, entry, IoResult::Read(chunks), fx);
         }
     }
 
     /// Storage has read for a fetch.
-    pub(super) fn fetch_read(&mut self, number: u64, entry: usize, result: IoResult, fx: &mut Effects) {
+    pub(super) fn fetch_read(
+        &mut self,
+        now: Instant,
+        number: u64,
+        entry: usize,
+        result: IoResult,
+        fx: &mut Effects,
+    ) {
         let Some(reading) = self.reading.get_mut(&number) else { return };
         let Some(read) = reading.waiting.remove(&entry) else { return };
         let wanted = reading.fetch.entries.get(entry);
@@ -368,14 +420,20 @@ impl ReplicaManager {
         if self.reading.get(&number).is_some_and(|reading| reading.waiting.is_empty())
             && let Some(ReadingFetch { fetch, data, .. }) = self.reading.remove(&number)
         {
-            self.answer_fetch(fetch, data, fx);
+            self.answer_fetch(now, fetch, data, fx);
         }
         if let Some(((log, way), chunks)) = read_on {
             self.read_on(log, way, chunks, read.bytes_max, fx);
         }
     }
 
-    fn answer_fetch(&mut self, fetch: DelayedFetch, data: Vec<PartitionData>, fx: &mut Effects) {
+    fn answer_fetch(
+        &mut self,
+        now: Instant,
+        fetch: DelayedFetch,
+        data: Vec<PartitionData>,
+        fx: &mut Effects,
+    ) {
         if let Some(follower) = fetch.follower {
             for (entry, data) in fetch.entries.iter().zip(&data) {
                 let empty = data.records.as_ref().is_none_or(Bytes::is_empty);
@@ -388,13 +446,23 @@ impl ReplicaManager {
                 }
             }
         }
-        let mut responses: Vec<FetchableTopicResponse> = fetch
-            .topics
-            .into_iter()
-            .map(|(name, id)| FetchableTopicResponse::default().with_topic(name).with_topic_id(id))
-            .collect();
+        let session_id = match fetch.session {
+            SessionUse::None => 0,
+            SessionUse::Opens => {
+                let by_id = fetch.version >= TOPIC_ID_VERSION;
+                let opened = self.sessions.open(now, fetch.follower.is_some(), by_id, &fetch.entries, &data);
+                opened.map_or(0, |id| id.0)
+            }
+            SessionUse::Continues { id, .. } => id.0,
+        };
+        let mut responses: Vec<FetchableTopicResponse> = Vec::new();
         let mut endpoints: Vec<NodeEndpoint> = Vec::new();
         for (entry, mut data) in fetch.entries.iter().zip(data) {
+            if let SessionUse::Continues { id, round } = fetch.session
+                && !self.sessions.says(id, round, entry, &data)
+            {
+                continue;
+            }
             let leader = BrokerId(data.current_leader.leader_id.0);
             if fetch.version < CURRENT_LEADER_VERSION {
                 data.current_leader = LeaderIdAndEpoch::default();
@@ -409,16 +477,23 @@ impl ReplicaManager {
                         .with_rack(endpoint.rack.clone().map(StrBytes::from_string)),
                 );
             }
-            if let Some(topic) = responses.get_mut(entry.topic) {
-                topic.partitions.push(data);
+            match responses.last_mut() {
+                Some(topic) if topic.topic_id == entry.topic_id && topic.topic == entry.topic => {
+                    topic.partitions.push(data);
+                }
+                _ => responses.push(
+                    FetchableTopicResponse::default()
+                        .with_topic(entry.topic.clone())
+                        .with_topic_id(entry.topic_id)
+                        .with_partitions(vec![data]),
+                ),
             }
         }
-        let response = FetchResponse::default().with_responses(responses).with_node_endpoints(endpoints);
+        let response = FetchResponse::default()
+            .with_session_id(session_id)
+            .with_responses(responses)
+            .with_node_endpoints(endpoints);
         fx.reply(fetch.token, response);
-    }
-
-    fn refuse_fetch(&mut self, fetch: DelayedFetch, error: ErrorCode, fx: &mut Effects) {
-        fx.reply(fetch.token, FetchResponse::default().with_error_code(error.code()));
     }
 
     /// Looks again at what waits for this partition.
@@ -434,7 +509,9 @@ impl ReplicaManager {
 
     /// Answers what has waited for as long as it wanted.
     pub(super) fn expire_fetches(&mut self, now: Instant, fx: &mut Effects) {
-        while let Some(fetch) = self.fetches.pop_due(now) {
+        while let Some(mut fetch) = self.fetches.pop_due(now) {
+            // It may have been hastened.
+            fetch.deadline = now;
             self.serve_fetch(now, fetch, fx);
         }
     }
@@ -448,6 +525,11 @@ impl ReplicaManager {
 }
 
 impl DelayedFetch {
+    /// True when its fetcher, a follower, is told no more than what is new.
+    fn tells_high_watermarks(&self) -> bool {
+        self.follower.is_some() && matches!(self.session, SessionUse::Continues { .. })
+    }
+
     /// True when another look at the partition would find something.
     fn has_news(&self, log: LogId, partition: Option<&Partition>) -> bool {
         let Some(partition) = partition else { return true };
@@ -458,6 +540,10 @@ impl DelayedFetch {
                 || partition.log.log_start_offset() > entry.offset
         })
     }
+}
+
+fn refuse_fetch(token: ReplyToken, error: ErrorCode, fx: &mut Effects) {
+    fx.reply(token, FetchResponse::default().with_error_code(error.code()));
 }
 
 /// Where reading ends (exclusive): consumers see what is committed, followers all that there is.

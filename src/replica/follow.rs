@@ -11,8 +11,6 @@ use super::fetcher::{FetchSettings, Position};
 use super::manager::ReplicaManager;
 use super::partition::{Partition, Role};
 
-/// `replica.fetch.min.bytes`.
-const MIN_BYTES: i32 = 1;
 /// Beyond the leader's longest wait, how long its answer may take.
 const ANSWER_TIME: Duration = Duration::from_millis(500);
 
@@ -27,7 +25,7 @@ impl ReplicaManager {
             node_id: self.node_id,
             broker_epoch: self.broker_epoch,
             wait_max,
-            min_bytes: MIN_BYTES,
+            min_bytes: i32::try_from(self.config.replica_fetch_min_bytes()).unwrap_or(i32::MAX),
             response_bytes_max: i32::try_from(self.config.replica_fetch_response_max_bytes())
                 .unwrap_or(i32::MAX),
             partition_bytes_max: i32::try_from(self.config.replica_fetch_max_bytes()).unwrap_or(i32::MAX),
@@ -54,16 +52,23 @@ impl ReplicaManager {
         let Some(asked) = fetcher.finished(id) else { return };
         self.fetch_due = true;
         let response = match result {
-            Ok(Response::Fetch(response)) if response.error_code == 0 => response,
-            _ => return fetcher.leader_failed(now),
+            Ok(Response::Fetch(response)) => response,
+            _ => return fetcher.leader_failed(now, &asked),
         };
-        fetcher.leader_answered();
+        match ErrorCode::try_from_code(response.error_code) {
+            None => fetcher.leader_answered(&asked, response.session_id),
+            Some(error @ (ErrorCode::FetchSessionIdNotFound | ErrorCode::InvalidFetchSessionEpoch)) => {
+                return fetcher.session_lost(&asked, error);
+            }
+            Some(_) => return fetcher.leader_failed(now, &asked),
+        }
         for topic in response.responses {
             for data in topic.partitions {
                 let partition = PartitionIndex(data.partition_index);
                 let log = LogId { topic_id: TopicId(topic.topic_id), partition };
-                let Some(asked) = asked.get(&log) else { continue };
-                let outcome = self.take_fetched(now, log, *asked, data, fx);
+                let fetcher = self.fetchers.get(&from);
+                let Some(asked) = fetcher.and_then(|fetcher| fetcher.position(&asked, log)) else { continue };
+                let outcome = self.take_fetched(now, log, asked, data, fx);
                 let Some(fetcher) = self.fetchers.get_mut(&from) else { continue };
                 match outcome {
                     Outcome::Taken => fetcher.succeeded(log),

@@ -120,6 +120,9 @@ impl ReplicaManager {
     ) -> Result<Found, ErrorCode> {
         let partition = self.partitions.get(&log).ok_or(ErrorCode::NotLeaderOrFollower)?;
         partition.leading_in(epoch)?;
+        if self.suspended {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
         let plain = |offset: Offset, leader_epoch| {
             Found::Answer(Ok(Some(TimestampOffset { timestamp: -1, offset, leader_epoch })))
         };

@@ -49,6 +49,19 @@ pub struct ReplicaStatus {
     pub log_end: Offset,
 }
 
+/// What changes when anything of a replica's state changes: cheap to ask for, and to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    leads: bool,
+    leader_epoch: LeaderEpoch,
+    partition_epoch: PartitionEpoch,
+    log_start: Offset,
+    high_watermark: Offset,
+    durable_end: Offset,
+    log_end: Offset,
+    truncations: u64,
+}
+
 /// Local reads on their way.
 #[derive(Debug, Default)]
 pub(super) struct LocalReads {
@@ -129,6 +142,23 @@ impl ReplicaManager {
             high_watermark: partition.high_watermark,
             durable_end: partition.log.durable_end_offset(),
             log_end: partition.log.log_end_offset(),
+        })
+    }
+
+    /// All replicas on this broker, as far as it takes to see which have changed.
+    pub fn glances(&self) -> impl Iterator<Item = (LogId, &TopicPartition, Glance)> {
+        self.partitions.values().map(|partition| {
+            let glance = Glance {
+                leads: partition.leading().is_some(),
+                leader_epoch: partition.leader_epoch,
+                partition_epoch: partition.partition_epoch,
+                log_start: partition.log.log_start_offset(),
+                high_watermark: partition.high_watermark,
+                durable_end: partition.log.durable_end_offset(),
+                log_end: partition.log.log_end_offset(),
+                truncations: partition.log.truncations(),
+            };
+            (partition.id, &partition.tp, glance)
         })
     }
 

@@ -10,6 +10,8 @@ use crate::effects::{Effects, PeerResult, RequestId};
 use crate::event::ClusterEvent;
 use crate::log::io::{IoId, IoOp, IoResult, Recovered};
 use crate::log::{CompactionRules, LogConfig, PartitionLog, RecoveryReport};
+use crate::mutation::{Mutation, mutated};
+use crate::rng::Rng;
 use crate::time::{Duration, Instant, Timers, earliest};
 use crate::types::{BrokerEpoch, BrokerId, LogId, Offset, TopicId, TopicName, TopicPartition};
 
@@ -25,6 +27,7 @@ use super::produce::DelayedProduce;
 use super::purgatory::Purgatory;
 use super::read_ahead::ReadAhead;
 use super::retention::DelayedDeletion;
+use super::session::FetchSessions;
 use super::spec::{LiveBroker, PartitionSpec, RoleChange};
 use super::storage::Unclaimed;
 
@@ -88,6 +91,7 @@ pub struct ReplicaManager {
     pub(super) produces: Purgatory<DelayedProduce>,
     pub(super) fetches: Purgatory<DelayedFetch>,
     pub(super) deletions: Purgatory<DelayedDeletion>,
+    pub(super) sessions: FetchSessions,
     /// Fetches that wait for storage.
     pub(super) reading: BTreeMap<u64, ReadingFetch>,
     pub(super) next_reading: u64,
@@ -104,6 +108,8 @@ pub struct ReplicaManager {
     pub(super) touched: BTreeSet<LogId>,
     pub(super) progress: BTreeMap<LogId, Offset>,
     pub(super) role_changes: Vec<RoleChange>,
+    /// Set while others may lead what this broker led, and it has not heard of it yet.
+    pub(super) suspended: bool,
     /// Set when others are to lead what this broker leads.
     pub(super) steps_aside: bool,
     pub(super) chores: Timers<Chore>,
@@ -115,7 +121,13 @@ pub struct ReplicaManager {
 impl ReplicaManager {
     /// The replicas that storage holds; each waits for the metadata log to claim it. The metadata log itself must have
     /// been taken out of `recovered`.
-    pub fn new(config: &BrokerConfig, recovered: Recovered, now: Instant, fx: &mut Effects) -> Self {
+    pub fn new(
+        config: &BrokerConfig,
+        recovered: Recovered,
+        rng: Rng,
+        now: Instant,
+        fx: &mut Effects,
+    ) -> Self {
         let checkpoint = recovered.meta.get(HIGH_WATERMARK_CHECKPOINT_KEY);
         let mut manager = Self {
             node_id: config.node_id,
@@ -132,6 +144,7 @@ impl ReplicaManager {
             produces: Purgatory::default(),
             fetches: Purgatory::default(),
             deletions: Purgatory::default(),
+            sessions: FetchSessions::new(config.fetch_session_cache_slots().max(0) as usize, rng),
             reading: BTreeMap::new(),
             next_reading: 0,
             read_ahead: ReadAhead::default(),
@@ -145,6 +158,7 @@ impl ReplicaManager {
             touched: BTreeSet::new(),
             progress: BTreeMap::new(),
             role_changes: Vec::new(),
+            suspended: false,
             steps_aside: false,
             chores: Timers::default(),
             checkpointed: checkpoint.map(|bytes| checkpoint::decode(bytes)).unwrap_or_default(),
@@ -179,6 +193,7 @@ impl ReplicaManager {
         if broker_epoch.is_some() {
             self.broker_epoch = broker_epoch;
         }
+        let hosted = self.partitions.len();
         for log in removed {
             self.forget(log);
             self.remove(log, fx);
@@ -191,7 +206,9 @@ impl ReplicaManager {
                 self.remove(spec.log_id(), fx);
             }
         }
-        self.share_tails();
+        if self.partitions.len() != hosted {
+            self.share_tails();
+        }
         self.finish(now, fx);
     }
 
@@ -279,8 +296,8 @@ impl ReplicaManager {
             None => {}
             Some(IoFor::Log { log, incarnation }) => self.log_io_done(now, log, incarnation, &result, fx),
             Some(IoFor::Deletion(log)) => self.deletion_done(now, log, &result, fx),
-            Some(IoFor::Fetch { number, entry }) => self.fetch_read(number, entry, result, fx),
-            Some(IoFor::ReadAhead(id)) => self.read_ahead_done(id, result, fx),
+            Some(IoFor::Fetch { number, entry }) => self.fetch_read(now, number, entry, result, fx),
+            Some(IoFor::ReadAhead(id)) => self.read_ahead_done(now, id, result, fx),
             Some(IoFor::Lookup(lookup)) => self.lookup_read(lookup, result, fx),
             Some(IoFor::Local(id)) => self.local_read_done(id, result, fx),
             Some(IoFor::Checkpoint) => {
@@ -332,6 +349,24 @@ impl ReplicaManager {
     /// Writes the high watermarks down, before this broker stops.
     pub fn shut_down(&mut self, fx: &mut Effects) {
         self.write_checkpoint(fx);
+    }
+
+    /// Until `resume` this broker appends nothing as leader, serves no consumer and acknowledges nothing: it was away, and
+    /// others may lead in its place.
+    pub fn suspend(&mut self) {
+        self.suspended = !mutated(Mutation::PausedLeaderActs);
+    }
+
+    /// True between `suspend` and `resume`.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
+    /// What it was told of leaders and epochs since then is up to date.
+    pub fn resume(&mut self, now: Instant, fx: &mut Effects) {
+        self.suspended = false;
+        self.touched.extend(self.produces.logs());
+        self.finish(now, fx);
     }
 
     // --- partitions ---
@@ -452,17 +487,25 @@ impl ReplicaManager {
     pub(super) fn settle_touched(&mut self, now: Instant, fx: &mut Effects) {
         let lag_max = self.config.replica_lag_time_max();
         while let Some(log) = self.touched.pop_first() {
+            for fetcher in self.fetchers.values_mut() {
+                self.fetch_due |= fetcher.look_at(log);
+            }
+            let mut told_late = false;
             if let Some(partition) = self.partitions.get_mut(&log) {
                 let live = self.live.as_ref();
                 if partition.advance_high_watermark(now, lag_max, |id, epoch| is_eligible(live, id, epoch)) {
                     self.checkpoint_due = true;
                     if partition.leading().is_some() {
                         self.progress.insert(log, partition.high_watermark);
+                        told_late = true;
                     }
                 }
                 if let Some(event) = partition.progress_event() {
                     fx.event(event);
                 }
+            }
+            if told_late {
+                self.tell_followers_soon(now, log);
             }
             self.wake_produces(log, fx);
             self.wake_fetches(now, log, fx);

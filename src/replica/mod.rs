@@ -2,7 +2,7 @@
 //!
 //! - `partition`, `leader`: one replica, and what a leader knows of the others.
 //! - `manager`: all replicas of the broker; `produce`, `fetch`, `list_offsets`, `local` are its request handlers.
-//! - `fetcher`, `follow`: the follower's side.
+//! - `session`: fetch sessions. `fetcher`, `follow`: the follower's side.
 //! - `isr`, `isr_checks`: ISR changes through the controller.
 //! - `purgatory`: what waits. `directory`: partitions and brokers of the cluster, as known here.
 //! - `storage`: the logs' operations. `checkpoint`: the high watermarks as stored.
@@ -28,12 +28,13 @@ mod produce;
 mod purgatory;
 mod read_ahead;
 mod retention;
+mod session;
 mod spec;
 mod storage;
 #[cfg(test)]
 mod tests;
 
 pub use checkpoint::HIGH_WATERMARK_CHECKPOINT_KEY;
-pub use local::{LocalRead, LocalReadId, ReplicaStatus};
+pub use local::{Glance, LocalRead, LocalReadId, ReplicaStatus};
 pub use manager::ReplicaManager;
 pub use spec::{LiveBroker, PartitionSpec, RoleChange};

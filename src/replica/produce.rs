@@ -202,6 +202,9 @@ impl ReplicaManager {
         acks_all: bool,
         fx: &mut Effects,
     ) -> Result<AppendInfo, Refusal> {
+        if self.suspended {
+            return Err(ErrorCode::NotLeaderOrFollower.into());
+        }
         let partition = self.partitions.get_mut(&log).ok_or(ErrorCode::NotLeaderOrFollower)?;
         let info = partition.append_as_leader(now, records, acks_all).map_err(refusal)?;
         if let Some(base) = info.rolled {
@@ -214,6 +217,7 @@ impl ReplicaManager {
     }
 
     fn complete_or_park(&mut self, mut produce: DelayedProduce, deadline: Instant, fx: &mut Effects) {
+        // While suspended nothing was appended, so that nothing is pending.
         produce.decide(&self.partitions);
         if produce.pending.is_empty() {
             self.answer_produce(produce, fx);
@@ -225,6 +229,9 @@ impl ReplicaManager {
 
     /// Completes what waited for this partition.
     pub(super) fn wake_produces(&mut self, log: LogId, fx: &mut Effects) {
+        if self.suspended {
+            return;
+        }
         for id in self.produces.watchers(log) {
             let partitions = &self.partitions;
             let Some(produce) = self.produces.operation_mut(id) else { continue };

@@ -50,6 +50,11 @@ impl<T> Purgatory<T> {
         self.watchers.get(&log).map(|ids| ids.iter().copied().collect()).unwrap_or_default()
     }
 
+    /// The logs that are watched.
+    pub(super) fn logs(&self) -> impl Iterator<Item = LogId> {
+        self.watchers.keys().copied()
+    }
+
     /// All operations, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = (OperationId, &T)> {
         self.parked.iter().map(|(id, parked)| (*id, &parked.operation))
@@ -78,6 +83,13 @@ impl<T> Purgatory<T> {
             }
         }
         Some(parked.operation)
+    }
+
+    /// An operation's time is up at `at` already, if it had longer.
+    pub(super) fn hasten(&mut self, id: OperationId, at: Instant) {
+        if self.deadlines.deadline(&id).is_some_and(|deadline| deadline > at) {
+            self.deadlines.set(id, at);
+        }
     }
 
     /// Takes out one operation whose time is up, earliest first. Call until none.

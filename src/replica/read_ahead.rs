@@ -10,6 +10,7 @@ use crate::effects::Effects;
 use crate::log::io::{Chunk, IoOp, IoResult};
 use crate::log::{PartitionLog, ReadOutcome};
 use crate::protocol::batch::{BatchHeader, batches};
+use crate::time::Instant;
 use crate::types::{LogId, Offset};
 
 use super::manager::{IoFor, ReplicaManager};
@@ -136,7 +137,7 @@ impl ReplicaManager {
     }
 
     /// Storage has read ahead.
-    pub(super) fn read_ahead_done(&mut self, id: u64, result: IoResult, fx: &mut Effects) {
+    pub(super) fn read_ahead_done(&mut self, now: Instant, id: u64, result: IoResult, fx: &mut Effects) {
         let streams = &mut self.read_ahead.streams;
         let Some(at) = streams.iter().position(|stream| stream.id == id) else { return };
         let Some(mut stream) = streams.remove(at).filter(|stream| !stream.lent) else { return };
@@ -148,7 +149,7 @@ impl ReplicaManager {
             failed => failed,
         };
         match (stream.waiter, result) {
-            (Some((number, entry)), result) => self.fetch_read(number, entry, result, fx),
+            (Some((number, entry)), result) => self.fetch_read(now, number, entry, result, fx),
             (None, IoResult::Read(chunks)) => {
                 let size = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
                 self.read_ahead.add(Stream { chunks, size, reading: false, ..stream });

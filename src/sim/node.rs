@@ -66,8 +66,8 @@ pub(super) struct Node {
     /// By the world's time.
     pub(super) wake_at: Option<Instant>,
     pub(super) clock: Clock,
-    /// While paused nothing reaches the broker; it finds everything when it goes on.
-    pub(super) paused: bool,
+    /// While paused nothing reaches the broker; it finds everything when it goes on. By its clock.
+    pub(super) paused_at: Option<Instant>,
     pub(super) held: VecDeque<Input>,
     pub(super) crash: Option<ArmedCrash>,
     /// Added to each storage operation, at most.
@@ -83,7 +83,7 @@ impl Node {
             incarnation: 0,
             wake_at: None,
             clock: Clock::default(),
-            paused: false,
+            paused_at: None,
             held: VecDeque::new(),
             crash: None,
             storage_slower: Duration::ZERO,
@@ -101,7 +101,7 @@ impl Node {
     pub(super) fn end(&mut self) {
         self.broker = None;
         self.wake_at = None;
-        self.paused = false;
+        self.paused_at = None;
         self.held.clear();
         self.crash = None;
     }

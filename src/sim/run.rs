@@ -23,6 +23,9 @@ const TURNS_MAX: u64 = 1_000_000;
 /// When the faults have stopped, every call is answered, every partition led and every replica and group caught up within
 /// this time. The slowest clocks in it: a producer's delivery timeout (8 s), a rebalance that waits for a silent member.
 const RECOVERY_MAX: Duration = Duration::from_secs(30);
+/// A pause that a broker notices in any case: a session of the lab.
+const LONG_PAUSE: Duration = Duration::from_secs(1);
+
 /// What a seed stands for.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -232,6 +235,12 @@ impl<'a> Run<'a> {
             FaultKind::PowerLoss { broker, .. } if due.begins => {
                 fault.kind.begin(&mut self.world);
                 self.checker.lost_power(*broker);
+            }
+            FaultKind::Pause { broker } if !due.begins => {
+                if self.world.paused_for(*broker).is_some_and(|paused| paused >= LONG_PAUSE) {
+                    self.checker.stale_leaders.comes_back(&self.world, *broker);
+                }
+                fault.kind.end(&mut self.world);
             }
             kind if due.begins => kind.begin(&mut self.world),
             kind => kind.end(&mut self.world),

@@ -113,7 +113,10 @@ impl MemoryStorage {
             let kept = 1 + rng.below(last.bytes.len().max(2) as u64 - 1) as usize;
             last.bytes = last.bytes.slice(..kept.min(last.bytes.len()));
         }
-        let rows = if rng.below(2) == 0 { rows } else { Vec::new() };
+        let mut rows = if rng.below(2) == 0 { rows } else { Vec::new() };
+        // What is written in order is torn in order: the row of a segment is not there before the segments below it are.
+        let end = chunks.last().map(|chunk| chunk.base);
+        rows.retain(|row| end.is_some_and(|end| row.base <= end));
         self.commit(IoOp::Append { log, chunks, rows, flush });
     }
 

@@ -291,15 +291,22 @@ impl World {
 
     /// Nothing reaches a broker until `resume`; nobody is told. Its storage works on.
     pub fn pause(&mut self, id: BrokerId) {
+        let now = self.now;
         if let Some(node) = self.nodes.get_mut(&id).filter(|node| node.broker.is_some()) {
-            node.paused = true;
+            node.paused_at.get_or_insert(node.clock.read(now));
         }
+    }
+
+    /// How long a broker has been paused, by its own clock.
+    pub fn paused_for(&self, id: BrokerId) -> Option<Duration> {
+        let node = self.nodes.get(&id)?;
+        Some(node.clock.read(self.now).since(node.paused_at?))
     }
 
     /// A paused broker goes on, and finds all that has come meanwhile.
     pub fn resume(&mut self, id: BrokerId) {
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.paused) else { return };
-        node.paused = false;
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.paused_at.is_some()) else { return };
+        node.paused_at = None;
         for input in std::mem::take(&mut node.held) {
             self.give(id, input);
         }
@@ -554,7 +561,7 @@ impl World {
     fn give(&mut self, id: BrokerId, input: Input) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(broker) = node.broker.as_mut() else { return };
-        if node.paused {
+        if node.paused_at.is_some() {
             // A tick says no more than that time has passed; it gets one when it goes on.
             if input != Input::Tick {
                 node.held.push_back(input);

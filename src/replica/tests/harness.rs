@@ -56,6 +56,7 @@ pub struct Node {
     life: u64,
     /// Storage operations are kept back while this is set.
     held: Option<Vec<(IoId, IoOp)>>,
+    kept: Vec<(IoId, IoOp)>,
 }
 
 /// An inbound request that waits for its reply, in the order of its connection.
@@ -145,8 +146,8 @@ impl Cluster {
         let config = self.config(id);
         let mut fx = Effects::default();
         let recovered = self.storages.get_mut(&id).unwrap().recovered();
-        let manager = ReplicaManager::new(&config, recovered, self.now, &mut fx);
-        self.nodes.insert(id, Node { manager, fx, life: self.lives, held: None });
+        let manager = ReplicaManager::new(&config, recovered, Rng::new(self.lives), self.now, &mut fx);
+        self.nodes.insert(id, Node { manager, fx, life: self.lives, held: None, kept: Vec::new() });
         let specs: Vec<PartitionSpec> = self.specs.values().cloned().collect();
         let epoch = self.broker_epoch(id);
         self.with(id, |node, now| {
@@ -471,11 +472,19 @@ impl Cluster {
             node.held.get_or_insert_default();
             Vec::new()
         } else {
-            node.held.take().unwrap_or_default()
+            let mut held = std::mem::take(&mut node.kept);
+            held.extend(node.held.take().unwrap_or_default());
+            held
         };
         for (io, op) in held {
             self.push(STORAGE, Happening::Io { node: BrokerId(id), life, io, op });
         }
+    }
+
+    /// What was kept back stays so; what comes from now on does not wait with it.
+    pub fn release_later_storage(&mut self, id: i32) {
+        let node = self.nodes.get_mut(&BrokerId(id)).unwrap();
+        node.kept = node.held.take().unwrap_or_default();
     }
 
     pub fn run_for(&mut self, ms: u64) {

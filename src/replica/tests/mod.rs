@@ -7,5 +7,6 @@ mod damage;
 mod harness;
 mod producing;
 mod replicating;
+mod sessions;
 mod shrinking;
 mod surviving;

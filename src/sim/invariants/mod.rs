@@ -12,6 +12,7 @@ mod isr_members;
 mod leader_completeness;
 mod log_matching;
 mod no_duplicates;
+mod no_stale_leaders;
 mod one_leader;
 mod one_owner;
 mod partition_order;
@@ -28,7 +29,7 @@ use crate::broker::Broker;
 use crate::log::{PartitionLog, ReadOutcome};
 use crate::protocol::batch::batches;
 use crate::protocol::records::Record;
-use crate::replica::ReplicaStatus;
+use crate::replica::{Glance, ReplicaStatus};
 use crate::types::{
     BrokerId, LeaderEpoch, LogId, OFFSETS_TOPIC, Offset, PartitionIndex, TopicId, TopicPartition,
 };
@@ -41,6 +42,7 @@ pub use acked_records_kept::AckedRecordsKept;
 pub use consumers_see_committed::ConsumersSeeCommitted;
 pub use group_offsets_monotonic::GroupOffsetsMonotonic;
 pub use no_duplicates::NoDuplicates;
+pub use no_stale_leaders::NoStaleLeaders;
 pub use one_owner::OneOwner;
 pub use partition_order::PartitionOrder;
 pub use progress::{all_caught_up, metadata_caught_up};
@@ -104,7 +106,7 @@ struct Watch {
     durable_end: Offset,
     high_watermark: Offset,
     leads: Option<LeaderEpoch>,
-    status: Option<ReplicaStatus>,
+    glance: Option<Glance>,
     /// Batches below it were compared with those of the same epochs elsewhere.
     matched: Offset,
     last: Option<BatchMark>,
@@ -130,6 +132,8 @@ pub struct Checker {
     high_watermark: HighWatermarkMonotonic,
     replicas_agree: ReplicasAgree,
     commits_durable: CommitsDurable,
+    /// Leaders that come back from a pause.
+    pub stale_leaders: NoStaleLeaders,
     /// Duplicates and order among what is committed.
     pub no_duplicates: NoDuplicates,
     /// See there.
@@ -160,19 +164,17 @@ impl Checker {
         self.reassignments.replayed(replayed, image)?;
         self.isr_members.replayed(world, replayed, image, &self.history, &self.lossy)?;
         self.forget_removed(id, broker);
-        for tp in broker.replicas().hosted() {
+        for (log_id, tp, glance) in broker.replicas().glances() {
+            let watch = self.watches.get_mut(&(id, log_id));
+            if let Some(watch) = watch {
+                if watch.life == life && watch.glance == Some(glance) {
+                    continue;
+                }
+                watch.glance = Some(glance);
+            }
             let (Some(status), Some(log)) = (broker.replicas().status(tp), broker.replicas().log(tp)) else {
                 continue;
             };
-            let watch = self.watches.get(&(id, log.id()));
-            let same = watch.is_some_and(|watch| {
-                watch.life == life
-                    && watch.truncations == log.truncations()
-                    && watch.status.as_ref() == Some(&status)
-            });
-            if same {
-                continue;
-            }
             let look = Look {
                 broker: id,
                 life,
@@ -190,18 +192,19 @@ impl Checker {
 
     /// A replica that was taken off a broker, and comes back, is another one.
     fn forget_removed(&mut self, id: BrokerId, broker: &Broker) {
-        let hosted: BTreeSet<LogId> = broker
-            .replicas()
-            .hosted()
-            .filter_map(|tp| broker.replicas().log(tp))
-            .map(|log| log.id())
-            .collect();
+        // Both in the order of their ids.
+        let mut hosted = broker.replicas().glances().map(|(log, _, _)| log).peekable();
         let from = (id, LogId { topic_id: TopicId::default(), partition: PartitionIndex(0) });
-        let theirs = self.watches.range(from..).take_while(|((of, _), _)| *of == id);
-        let removed: Vec<LogId> = theirs
-            .map(|((_, log), _)| *log)
-            .filter(|log| *log != LogId::METADATA && !hosted.contains(log))
-            .collect();
+        let mut removed = Vec::new();
+        for ((of, log), _) in self.watches.range(from..) {
+            if *of != id {
+                break;
+            }
+            while hosted.next_if(|other| other < log).is_some() {}
+            if *log != LogId::METADATA && hosted.peek() != Some(log) {
+                removed.push(*log);
+            }
+        }
         for log in removed {
             self.watches.remove(&(id, log));
             self.log_matching.forget(id, log);
@@ -237,11 +240,11 @@ impl Checker {
         watch.durable_end = look.log.durable_end_offset();
         watch.high_watermark = look.high_watermark;
         watch.leads = look.leads;
-        watch.status = status.cloned();
         if unchanged {
             return Ok(());
         }
         self.one_leader.look(world, look)?;
+        self.stale_leaders.look(look)?;
         self.high_watermark.look(look)?;
         self.match_batches(storage, look)?;
         let new = self.commit(storage, look)?;
