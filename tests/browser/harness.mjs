@@ -28,12 +28,12 @@ import { serve } from '../../scripts/serve.mjs'
 export const fromRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
 /** Where the browsers are, as scripts/env.sh finds them; '' for one that is not there. */
-const [CHROMIUM, WEBKIT_DRIVER, MINIBROWSER] = execFileSync(
+const [CHROMIUM, FIREFOX, GECKODRIVER, WEBKIT_DRIVER, MINIBROWSER] = execFileSync(
   'bash',
-  ['-c', '. scripts/env.sh; find_browsers; printf "%s\\n" "$CHROMIUM" "$WEBKIT_DRIVER" "$MINIBROWSER"'],
+  ['-c', '. scripts/env.sh; find_browsers; printf "%s\\n" "$CHROMIUM" "$FIREFOX" "$GECKODRIVER" "$WEBKIT_DRIVER" "$MINIBROWSER"'],
   { cwd: fromRoot(''), encoding: 'utf8' },
 ).split('\n')
-export { WEBKIT_DRIVER, MINIBROWSER }
+export { CHROMIUM, FIREFOX, GECKODRIVER, WEBKIT_DRIVER, MINIBROWSER }
 
 /** @type {WeakMap<TestContext, (() => unknown)[]>} */
 const cleanups = new WeakMap()

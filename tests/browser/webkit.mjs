@@ -1,5 +1,5 @@
 // WebKit through plain WebDriver: WebKitGTK's MiniBrowser under Xvfb. wasm-bindgen's runner and Playwright (without a
-// browser build of its own) do not know it, and the few calls needed are short.
+// browser build of its own) do not know it.
 //
 //   const webkit = await openWebKit(t)       // undefined, and the test marked as skipped, where there is none
 //   if (!webkit) return
@@ -10,21 +10,12 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MINIBROWSER, WEBKIT_DRIVER, defer, until } from './harness.mjs'
+import { MINIBROWSER, WEBKIT_DRIVER, defer } from './harness.mjs'
+import { end, openSession } from './webdriver.mjs'
 
 /** @typedef {import('node:test').TestContext} TestContext */
-
-/** A port nobody listens on. */
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
-  server.close()
-  return port
-}
 
 /**
  * Starts Xvfb on a display it chooses itself and waits for its number.
@@ -41,13 +32,6 @@ async function startXvfb() {
     once(xvfb, 'exit').then(() => Promise.reject(new Error('Xvfb ended at once'))),
   ])
   return { process: xvfb, display: `:${number}` }
-}
-
-/** @param {import('node:child_process').ChildProcess} child */
-async function end(child) {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  child.kill('SIGTERM')
-  await once(child, 'exit')
 }
 
 /**
@@ -67,9 +51,10 @@ export async function openWebKit(t, { scriptTimeoutMs = 60_000 } = {}) {
   const { process: xvfb, display } = await startXvfb()
   defer(t, () => end(xvfb))
 
-  const port = await freePort()
-  const driver = spawn(WEBKIT_DRIVER, [`--port=${port}`, '--host=127.0.0.1'], {
-    stdio: 'ignore',
+  const session = await openSession(t, {
+    name: 'WebKit',
+    driver: WEBKIT_DRIVER,
+    args: (port) => [`--port=${port}`, '--host=127.0.0.1'],
     env: {
       ...process.env,
       DISPLAY: display,
@@ -79,48 +64,13 @@ export async function openWebKit(t, { scriptTimeoutMs = 60_000 } = {}) {
       XDG_DATA_HOME: join(home, 'data'),
       XDG_RUNTIME_DIR: home,
     },
+    capabilities: { 'webkitgtk:browserOptions': { binary: MINIBROWSER, args: ['--automation'] } },
+    scriptTimeoutMs,
   })
-  defer(t, () => end(driver))
-
-  /** @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>} */
-  async function call(method, path, body) {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
-      method,
-      ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    })
-    const { value } = /** @type {any} */ (await response.json())
-    if (!response.ok) throw new Error(`WebKit: ${method} ${path}: ${value.error}: ${value.message}`)
-    return value
-  }
-
-  await until('WebKitWebDriver answers', () => call('GET', '/status').then(() => true, () => false))
-  const session = await call('POST', '/session', {
-    capabilities: {
-      alwaysMatch: {
-        timeouts: { script: scriptTimeoutMs, pageLoad: 60_000 },
-        'webkitgtk:browserOptions': { binary: MINIBROWSER, args: ['--automation'] },
-      },
-    },
-  })
-  const at = `/session/${session.sessionId}`
-  let open = true
-  const quit = async () => {
-    if (!open) return
-    open = false
-    await call('DELETE', at)
-  }
-  defer(t, quit)
+  const { call, at } = session
 
   return {
-    /** What the browser says it is. */
-    version: /** @type {string} */ (session.capabilities.browserVersion),
-    /** @param {string} url */
-    navigate: (url) => call('POST', `${at}/url`, { url }),
-    reload: () => call('POST', `${at}/refresh`, {}),
-    /** @param {string} script a function body @param {unknown[]} [args] @returns {Promise<any>} */
-    execute: (script, args = []) => call('POST', `${at}/execute/sync`, { script, args }),
-    /** @param {string} script a function body; its last argument is the callback @param {unknown[]} [args] @returns {Promise<any>} */
-    executeAsync: (script, args = []) => call('POST', `${at}/execute/async`, { script, args }),
+    ...session,
     /** @param {string} selector @returns {Promise<void>} a real click, by the browser's own event path */
     async click(selector) {
       const element = await call('POST', `${at}/element`, { using: 'css selector', value: selector })
@@ -135,6 +85,5 @@ export async function openWebKit(t, { scriptTimeoutMs = 60_000 } = {}) {
       })
       await writeFile(file, Buffer.from(await call('GET', `${at}/screenshot`), 'base64'))
     },
-    quit,
   }
 }

@@ -1,0 +1,8 @@
+// One run, as the address says (`?seed=1&rounds=6`); its report is on the body, for drivers whose scripts run apart from the
+// page's own.
+import { chaos } from './chaos.js'
+
+const asked = new URLSearchParams(location.search)
+const report = await chaos({ seed: Number(asked.get('seed')), rounds: Number(asked.get('rounds')) })
+  .catch((error) => ({ failed: `${error}\n${error.stack ?? ''}` }))
+document.body.dataset.report = JSON.stringify(report)
