@@ -6,7 +6,7 @@ use crate::event::ClusterEvent;
 use crate::log::io::{IoError, IoOp, IoResult};
 use crate::log::{IoOutcome, PartitionLog, RecoveryReport};
 use crate::time::{Duration, Instant};
-use crate::types::LogId;
+use crate::types::{LogId, Offset};
 
 use super::checkpoint::{self, HIGH_WATERMARK_CHECKPOINT_KEY};
 use super::manager::{Chore, IoFor, ReplicaManager};
@@ -85,7 +85,19 @@ impl ReplicaManager {
     pub(super) fn deletion_done(&mut self, now: Instant, log: LogId, result: &IoResult, fx: &mut Effects) {
         if let IoResult::Failed(error) = result {
             fx.event(ClusterEvent::StorageFailed { reason: reason_of(error.clone()) });
-            self.undeleted.insert(log);
+            match self.partitions.get_mut(&log) {
+                // A reassignment brought the replica back meanwhile: deleting the log again would take the new one. Of that
+                // nothing is stored yet, as operations end in order.
+                Some(partition) => {
+                    partition.log.truncate_fully_and_start_at(Offset::ZERO);
+                    partition.log_cut();
+                    self.touched.insert(log);
+                    self.submit_log_io(log, fx);
+                }
+                None => {
+                    self.undeleted.insert(log);
+                }
+            }
             self.chores.set(Chore::RetryStorage, now + STORAGE_RETRY);
         }
     }

@@ -1,7 +1,7 @@
 //! Topics, sessions, fencing, registrations, and brokers that leave.
 
 use super::*;
-use crate::protocol::messages::UnregisterBrokerRequest;
+use crate::protocol::messages::{AlterConfigsRequest, UnregisterBrokerRequest, alter_configs_request};
 
 #[test]
 fn a_topic_is_one_record_and_one_per_partition() {
@@ -149,4 +149,30 @@ fn a_partition_on_brokers_that_are_all_away_is_refused() {
     assert_eq!(decision.records, []);
     let Some(Response::CreateTopics(response)) = &decision.response else { panic!("{decision:?}") };
     assert_eq!(response.topics[0].error_code, ErrorCode::InvalidReplicaAssignment.code());
+}
+
+#[test]
+fn the_older_way_to_alter_configs_unsets_what_it_does_not_name() {
+    let mut bench = Bench::new(1);
+    bench.create_on("t", &[1]);
+    bench.set_config("t", "retention.ms", "1000");
+    bench.set_config("t", "segment.ms", "2000");
+    let config = alter_configs_request::AlterableConfig::default()
+        .with_name(StrBytes::from_static_str("retention.ms"))
+        .with_value(Some(StrBytes::from_static_str("3000")));
+    let resource = alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(StrBytes::from_static_str("t"))
+        .with_configs(vec![config]);
+    let request = AlterConfigsRequest::default().with_resources(vec![resource]);
+    let decision = bench.controller.alter_configs(&request);
+    bench.commit(&decision);
+    let record = |name: &str, value: Option<&str>| MetadataRecord::Config {
+        resource: Resource::Topic("t".into()),
+        name: name.to_owned(),
+        value: value.map(str::to_owned),
+    };
+    assert_eq!(decision.records, [record("retention.ms", Some("3000")), record("segment.ms", None)]);
+    let Some(Response::AlterConfigs(response)) = &decision.response else { panic!("{decision:?}") };
+    assert_eq!(response.responses[0].error_code, 0);
 }

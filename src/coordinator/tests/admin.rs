@@ -132,3 +132,52 @@ fn a_group_that_could_not_be_deleted_is_still_there() {
     assert_eq!(list(&mut h, ListGroupsRequest::default()).len(), 1);
     assert_eq!(fetched(h.call(8, "s", fetch_all(true))), [("t".into(), 0, 5)]);
 }
+
+fn delete_offsets(partitions: &[i32]) -> OffsetDeleteRequest {
+    let partitions = partitions.iter().map(|index| {
+        offset_delete_request::OffsetDeleteRequestPartition::default().with_partition_index(*index)
+    });
+    let topic = offset_delete_request::OffsetDeleteRequestTopic::default()
+        .with_name(TopicName(text("t")))
+        .with_partitions(partitions.collect());
+    OffsetDeleteRequest::default().with_group_id(group()).with_topics(vec![topic])
+}
+
+/// The response's own error, and each partition's.
+fn offsets_deleted(response: Response) -> (i16, Vec<i16>) {
+    let Response::OffsetDelete(response) = response else { panic!("{response:?}") };
+    let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    (response.error_code, partitions.map(|partition| partition.error_code).collect())
+}
+
+#[test]
+fn offsets_of_a_group_without_members_are_deleted_one_by_one_and_told_when_it_is_committed() {
+    let mut h = Harness::new();
+    let missing = offsets_deleted(h.call(0, "admin", delete_offsets(&[0])));
+    assert_eq!(missing, (ErrorCode::GroupIdNotFound.code(), vec![]));
+    h.call(8, "s", commit_request("", -1, "t", &[(0, 5), (1, 6)]));
+    h.records();
+    let token = h.send(0, "admin", delete_offsets(&[1, 7]));
+    h.append();
+    assert_eq!(h.answer(token), None);
+    h.commit();
+    assert_eq!(offsets_deleted(h.answer(token).unwrap()), (0, vec![0, 0]));
+    let tombstone = GroupRecord::Offset {
+        group: GROUP.into(),
+        topic: "t".into(),
+        partition: PartitionIndex(1),
+        value: None,
+    };
+    assert_eq!(h.records(), [tombstone]);
+    assert_eq!(fetched(h.call(8, "s", fetch_all(false))), [("t".into(), 0, 5)]);
+}
+
+#[test]
+fn offsets_of_members_whose_topics_are_unknown_stay() {
+    let mut h = Harness::new();
+    let ids = h.stable_group(&["a"]);
+    h.call(8, "a", commit_request(&ids[0], 1, "t", &[(0, 5)]));
+    let refused = offsets_deleted(h.call(0, "admin", delete_offsets(&[0])));
+    assert_eq!(refused, (ErrorCode::NonEmptyGroup.code(), vec![]));
+    assert_eq!(fetched(h.call(8, "a", fetch_all(false))), [("t".into(), 0, 5)]);
+}

@@ -166,3 +166,38 @@ fn coordinators_hear_of_roles_in_their_topic_only() {
     );
     assert_eq!(changes(2), [RoleChange::BecameLeader { tp, epoch: LeaderEpoch(1) }]);
 }
+
+#[test]
+fn a_replica_that_is_taken_off_loses_its_log_and_one_that_is_back_fetches_it_anew() {
+    let mut cluster = Cluster::new(2);
+    let tp = cluster.create("t", &[1, 2], 1);
+    cluster.run_for(20);
+    cluster.produce_and_wait(1, &tp, -1, &["a"]);
+    cluster.reassign(&tp, &[1], &[1]);
+    cluster.run_for(20);
+    assert_eq!(cluster.stored(2, &tp), Vec::<String>::new());
+    cluster.produce_and_wait(1, &tp, -1, &["b"]);
+    cluster.reassign(&tp, &[1, 2], &[1]);
+    cluster.run_for(50);
+    assert_eq!(cluster.stored(2, &tp), ["a", "b"]);
+    assert_eq!(cluster.status(1, &tp).isr.len(), 2);
+}
+
+#[test]
+fn a_replica_that_is_back_before_its_deletion_failed_keeps_what_it_has_fetched_anew() {
+    let mut cluster = Cluster::new(2);
+    let tp = cluster.create("t", &[1, 2], 1);
+    cluster.run_for(20);
+    cluster.produce_and_wait(1, &tp, -1, &["a"]);
+    cluster.hold_storage(2, true);
+    cluster.storages.get_mut(&BrokerId(2)).unwrap().fail_next_write(IoError::QuotaExceeded);
+    cluster.reassign(&tp, &[1], &[1]);
+    cluster.reassign(&tp, &[1, 2], &[1]);
+    cluster.hold_storage(2, false);
+    // Longer than it takes until failed deletions are tried again.
+    cluster.run_for(2_500);
+    assert_eq!(cluster.stored(2, &tp), ["a"]);
+    cluster.produce_and_wait(1, &tp, -1, &["b"]);
+    cluster.run_for(2_500);
+    assert_eq!(cluster.stored(2, &tp), ["a", "b"]);
+}

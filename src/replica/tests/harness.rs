@@ -453,6 +453,14 @@ impl Cluster {
         self.publish(log);
     }
 
+    /// Gives a partition other replicas, in a new epoch of its leader.
+    pub fn reassign(&mut self, tp: &TopicPartition, replicas: &[i32], isr: &[i32]) {
+        let spec = self.specs.get_mut(&log_of(tp)).unwrap();
+        spec.replicas = replicas.iter().map(|id| BrokerId(*id)).collect();
+        let leader = spec.leader.map(|id| id.0);
+        self.elect(tp, leader, isr);
+    }
+
     /// Messages between two brokers get lost, both ways.
     pub fn set_cut(&mut self, a: i32, b: i32, cut: bool) {
         for pair in [(BrokerId(a), BrokerId(b)), (BrokerId(b), BrokerId(a))] {

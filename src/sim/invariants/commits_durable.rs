@@ -16,13 +16,15 @@ pub(super) struct CommitsDurable {
 }
 
 impl CommitsDurable {
-    /// `lossy` are brokers whose storage lost something by design, with the logs concerned.
+    /// `lossy` are brokers whose storage lost something by design, with the logs concerned. A leader may not have heard yet
+    /// that a replica was `taken_off`: it counts more than it has to, and that replica's log may be gone already.
     pub(super) fn look(
         &mut self,
         world: &World,
         look: &Look<'_>,
         status: Option<&ReplicaStatus>,
         lossy: &BTreeMap<BrokerId, BTreeSet<LogId>>,
+        taken_off: impl Fn(BrokerId) -> bool,
     ) -> Checked {
         let checked = self.checked.entry(look.id).or_default();
         if look.leads.is_none() || look.high_watermark <= *checked {
@@ -37,7 +39,8 @@ impl CommitsDurable {
             return Err(Violation { invariant: "commits_durable", what });
         }
         let has = |id: BrokerId| stored_end(world, id, look.id) >= look.high_watermark;
-        let exempt = |id: &BrokerId| lossy.get(id).is_some_and(|logs| logs.contains(&look.id));
+        let exempt =
+            |id: &BrokerId| taken_off(*id) || lossy.get(id).is_some_and(|logs| logs.contains(&look.id));
         let missing: Vec<BrokerId> = match status {
             Some(status) => status.isr.iter().copied().filter(|id| !exempt(id) && !has(*id)).collect(),
             None => {

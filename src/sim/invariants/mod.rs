@@ -263,7 +263,8 @@ impl Checker {
                 }
             }
         }
-        self.commits_durable.look(world, look, status, &self.lossy)
+        let taken_off = |id| self.reassignments.took_off(look.id, id);
+        self.commits_durable.look(world, look, status, &self.lossy, taken_off)
     }
 
     /// Compares batches that were not looked at yet with those of the same epochs on other replicas.

@@ -16,6 +16,11 @@ pub(super) struct ReassignmentsComplete {
 }
 
 impl ReassignmentsComplete {
+    /// True for a broker that is no replica any more, as far as any broker knows.
+    pub(super) fn took_off(&self, log: LogId, id: BrokerId) -> bool {
+        self.last.get(&log).is_some_and(|state| !state.replicas.contains(&id))
+    }
+
     pub(super) fn replayed(&mut self, replayed: Offset, image: &MetadataImage) -> Checked {
         if replayed <= self.newest {
             return Ok(());
