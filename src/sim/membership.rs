@@ -7,7 +7,7 @@ use crate::config::BrokerConfig;
 use crate::controller::MetadataImage;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
-use crate::types::BrokerId;
+use crate::types::{BrokerId, Offset};
 
 use super::clients::Handle;
 use super::world::World;
@@ -47,6 +47,8 @@ pub struct Membership {
     leaves_at: Instant,
     look_at: Instant,
     took: bool,
+    /// The newest metadata seen: older says nothing of what is on the broker now.
+    seen: Offset,
 }
 
 impl Membership {
@@ -67,6 +69,7 @@ impl Membership {
             leaves_at,
             look_at: joins_at,
             took: false,
+            seen: Offset::ZERO,
         }
     }
 
@@ -108,7 +111,7 @@ impl Membership {
             State::Member if !self.took => {
                 if world.broker(self.id).is_some_and(Broker::is_running) {
                     self.took = true;
-                    let moves = newest(world, self.id).map(|image| self.taken(image, rng));
+                    let moves = self.newest(world).map(|image| self.taken(image, rng));
                     self.call(world, moves.unwrap_or_default());
                 }
             }
@@ -122,7 +125,7 @@ impl Membership {
     }
 
     fn move_on(&mut self, world: &mut World, rng: &mut Rng) {
-        let moves = newest(world, self.id).map(|image| self.given_away(image, rng)).unwrap_or_default();
+        let Some(moves) = self.newest(world).map(|image| self.given_away(image, rng)) else { return };
         let there = world.broker(self.id).is_some();
         match self.state {
             State::Moving if moves.is_empty() => {
@@ -154,6 +157,15 @@ impl Membership {
         if self.state == State::Unregistering && result.is_ok() {
             self.state = State::Gone;
         }
+    }
+
+    /// The image of the broker that has replayed most; none while all that run know less than was known before.
+    fn newest<'a>(&mut self, world: &'a World) -> Option<&'a MetadataImage> {
+        let others = world.ids().into_iter().filter(|id| *id != self.id);
+        let newest = others.filter_map(|id| world.broker(id)).max_by_key(|broker| broker.replayed())?;
+        let image = (newest.replayed() >= self.seen).then(|| newest.image());
+        self.seen = self.seen.max(newest.replayed());
+        image
     }
 
     /// Some partitions that it takes over, each from one of the others.
@@ -192,10 +204,4 @@ impl Membership {
         }
         moves
     }
-}
-
-/// The image of the broker that has replayed most.
-fn newest(world: &World, but: BrokerId) -> Option<&MetadataImage> {
-    let running = world.ids().into_iter().filter(|id| *id != but).filter_map(|id| world.broker(id));
-    running.max_by_key(|broker| broker.replayed()).map(Broker::image)
 }
