@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use crate::event::ClusterEvent;
+use crate::log::io::IoError;
 use crate::protocol::ErrorCode;
 use crate::replica::RoleChange;
 use crate::types::{BrokerId, LeaderEpoch, LogId, Offset, PartitionEpoch};
