@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::types::{BrokerId, Generation, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicName};
 
-/// One fact of a broker's life. All but `PartitionProgress` and `OffsetsCommitted` are discrete and never dropped; those
-/// two are frequent, and the host keeps only the latest of each key per frame.
+/// One fact of a broker's life. Most are discrete and never dropped; the frequent ones (`is_frequent`) say how things stand,
+/// and the host keeps only the latest of each key per frame.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum ClusterEvent {
@@ -136,6 +136,27 @@ pub enum ClusterEvent {
         /// Bytes kept.
         bytes: u64,
     },
+    /// The segments of a log on this broker: told when it is opened and whenever they change, however they did. Frequent.
+    LogSegments {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// Of each its base offset and its bytes, ascending. The last is active: it grows on, and only
+        /// `PartitionProgress` tells.
+        segments: Vec<(Offset, u64)>,
+    },
+    /// A client asked this broker, the leader, for records from an offset on: where it reads. Frequent.
+    ConsumerFetched {
+        /// What the client calls itself.
+        client_id: String,
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The offset.
+        offset: Offset,
+    },
     /// A replica on this broker cut its log to agree with its leader.
     Truncated {
         /// The topic.
@@ -255,6 +276,12 @@ pub enum ClusterEvent {
 impl ClusterEvent {
     /// True for the kinds of which only the latest counts.
     pub fn is_frequent(&self) -> bool {
-        matches!(self, ClusterEvent::PartitionProgress { .. } | ClusterEvent::OffsetsCommitted { .. })
+        matches!(
+            self,
+            ClusterEvent::PartitionProgress { .. }
+                | ClusterEvent::LogSegments { .. }
+                | ClusterEvent::ConsumerFetched { .. }
+                | ClusterEvent::OffsetsCommitted { .. }
+        )
     }
 }

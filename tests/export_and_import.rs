@@ -8,6 +8,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use support::Bench;
 use tabmq::client::*;
+use tabmq::event::ClusterEvent;
 use tabmq::files::{PartitionWriter, TopicReader};
 use tabmq::protocol::ErrorCode;
 use tabmq::protocol::batch::{BatchHeader, batches};
@@ -102,7 +103,18 @@ impl Rig {
         partition: i32,
         from: Option<Offset>,
     ) -> Result<ReadBatches, ClientError> {
-        let call = CopierCall::Read { topic: TopicName::from(topic), partition, from };
+        self.read_up_to(topic, partition, from, None)
+    }
+
+    fn read_up_to(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        from: Option<Offset>,
+        bytes_max: Option<i32>,
+    ) -> Result<ReadBatches, ClientError> {
+        let topic = TopicName::from(topic);
+        let call = CopierCall::Read { topic, partition, from, bytes_max, patience: Some(ms(10_000)) };
         match self.ask(|rig| &rig.copier, call)? {
             CopierReply::Read(read) => Ok(read),
             other => panic!("{other:?}"),
@@ -174,6 +186,33 @@ fn headers(files: &Files, partition: i32) -> Vec<(BatchHeader, Vec<Record>)> {
         (header, decode_records(&whole.slice(range)).unwrap())
     };
     batches(&whole).map(read).collect()
+}
+
+#[test]
+fn batches_are_read_as_they_are_stored_a_whole_one_at_least_with_where_the_log_begins_and_where_the_reader_is()
+ {
+    let mut rig = Rig::new(9);
+    rig.create("orders", 1);
+    for _ in 0..20 {
+        rig.send("orders", 0, 3, 700, Compression::None);
+    }
+    let small = rig.read_up_to("orders", 0, Some(Offset(31)), Some(100)).unwrap();
+    assert_eq!((small.log_start, small.high_watermark), (Offset(0), Offset(60)));
+    let (header, _) = batches(&small.bytes).next().unwrap().unwrap();
+    assert_eq!(header.base_offset, Offset(30), "the batch that holds the offset");
+    assert!(batches(&small.bytes).filter(Result::is_ok).count() <= 2, "no more than was asked for, or one");
+    let large = rig.read_up_to("orders", 0, Some(Offset(31)), Some(1 << 20)).unwrap();
+    assert_eq!(batches(&large.bytes).filter(Result::is_ok).count(), 10);
+    let out_of_range = rig.read_up_to("orders", 0, Some(Offset(61)), None).unwrap_err();
+    assert_eq!(out_of_range.kind, FailureKind::Protocol(ErrorCode::OffsetOutOfRange));
+    let leader = rig.bench.leader("orders", 0);
+    let told = rig.bench.world.events().iter().rev().find_map(|(_, id, event)| match event {
+        ClusterEvent::ConsumerFetched { client_id, offset, .. } if client_id == "copier" => {
+            Some((*id, *offset))
+        }
+        _ => None,
+    });
+    assert_eq!(told, Some((leader, Offset(61))));
 }
 
 #[test]

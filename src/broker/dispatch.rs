@@ -4,10 +4,11 @@ use bytes::Bytes;
 
 use crate::coordinator::ClientInfo;
 use crate::effects::{Reply, ReplyToken};
-use crate::protocol::messages::{EnvelopeRequest, EnvelopeResponse};
+use crate::event::ClusterEvent;
+use crate::protocol::messages::{EnvelopeRequest, EnvelopeResponse, FetchRequest};
 use crate::protocol::{ErrorCode, Request, RequestFrame, decode_request, internal_only};
 use crate::time::{Duration, Instant};
-use crate::types::TopicId;
+use crate::types::{Offset, PartitionIndex, TopicId, TopicName};
 
 use super::connections::Conn;
 use super::{Broker, Origin, api_versions};
@@ -58,7 +59,10 @@ impl Broker {
                 fx.reply(token, api_versions::supported(self.image.features(), self.replayed));
             }
             Request::Produce(body) => self.replicas.produce(now, token, version, body, fx),
-            Request::Fetch(body) => self.replicas.fetch(now, token, version, body, true, fx),
+            Request::Fetch(body) => {
+                self.tell_positions(&client.client_id, &body);
+                self.replicas.fetch(now, token, version, body, true, &mut self.fx);
+            }
             Request::ListOffsets(body) => self.replicas.list_offsets(now, token, version, body, fx),
             Request::DeleteRecords(body) => self.replicas.delete_records(now, token, body, fx),
             Request::OffsetForLeaderEpoch(body) => {
@@ -95,6 +99,31 @@ impl Broker {
             | Request::BrokerHeartbeat(_)
             | Request::AllocateProducerIds(_) => unreachable!("clients are refused these"),
             other => unreachable!("{:?} is the controller's", other.key()),
+        }
+    }
+
+    /// Tells where a client reads of what this broker leads.
+    fn tell_positions(&mut self, client_id: &str, fetch: &FetchRequest) {
+        for asked in &fetch.topics {
+            let found = match asked.topic.is_empty() {
+                true => self.image.topic(TopicId(asked.topic_id)),
+                false => {
+                    self.image.topic_named(&TopicName::from(asked.topic.as_str())).map(|(_, topic)| topic)
+                }
+            };
+            let Some(topic) = found else { continue };
+            for wanted in &asked.partitions {
+                let partition = PartitionIndex(wanted.partition);
+                let leader = topic.partitions.get(&partition).and_then(|state| state.leader);
+                if leader == Some(self.config.node_id) {
+                    self.fx.event(ClusterEvent::ConsumerFetched {
+                        client_id: client_id.to_owned(),
+                        topic: topic.name.clone(),
+                        partition,
+                        offset: Offset(wanted.fetch_offset),
+                    });
+                }
+            }
         }
     }
 

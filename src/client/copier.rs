@@ -54,6 +54,10 @@ pub enum CopierCall {
         partition: i32,
         /// From here; none for the log start. The first batch may begin below it.
         from: Option<Offset>,
+        /// As many bytes at most; one whole batch is given in any case. None for what an export wants.
+        bytes_max: Option<i32>,
+        /// How long it may take; none for as long as this copier's calls may.
+        patience: Option<Duration>,
     },
     /// Append whole batches, in order, acks=all. A partition takes one such call at a time.
     Append {
@@ -89,6 +93,8 @@ pub struct ReadBatches {
     pub bytes: Bytes,
     /// Where the read began: as asked, or the log start.
     pub from: Offset,
+    /// The first offset kept.
+    pub log_start: Offset,
     /// Offsets below it are committed.
     pub high_watermark: Offset,
 }
@@ -215,10 +221,13 @@ impl Copier {
         if self.closed && !matches!(call, CopierCall::Close) {
             return self.out.reply(id, Err(ClientError::new(FailureKind::Closed, "The copier is closed.")));
         }
+        let mut allowed = self.patience;
         let (topic, partition, work) = match call {
-            CopierCall::Read { topic, partition, from } => {
+            CopierCall::Read { topic, partition, from, bytes_max, patience } => {
                 let start_known = from.is_some();
-                (topic, partition, Work::Read { from, start_known, bytes_max: FETCH_BYTES, asked: None })
+                let bytes_max = bytes_max.map_or(FETCH_BYTES, |bytes| bytes.clamp(1, FETCH_BYTES));
+                allowed = patience.unwrap_or(allowed);
+                (topic, partition, Work::Read { from, start_known, bytes_max, asked: None })
             }
             CopierCall::Append { topic, partition, batches } => {
                 let append = Append {
@@ -233,7 +242,7 @@ impl Copier {
             CopierCall::Close => return self.close(id),
         };
         self.net.want_topic(now, &topic);
-        let deadline = now + self.patience;
+        let deadline = now + allowed;
         let task = Task { topic, partition, work, deadline, retry_at: now, failures: 0, last_error: None };
         self.tasks.insert(id, task);
     }
@@ -525,6 +534,7 @@ fn fetched(body: &FetchResponse, partition: i32) -> Result<ReadBatches, ClientEr
         None => Ok(ReadBatches {
             bytes: data.records.clone().unwrap_or_default(),
             from: Offset::ZERO,
+            log_start: Offset(data.log_start_offset),
             high_watermark: Offset(data.high_watermark),
         }),
         Some(error) => Err(ClientError::protocol(error, None)),

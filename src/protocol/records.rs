@@ -59,6 +59,34 @@ pub fn decode_records(batch: &Bytes) -> Result<Vec<Record>, BatchError> {
     Ok(records)
 }
 
+/// A batch with the places of its fields, for a person to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InspectedBatch {
+    /// The batch's header.
+    pub header: BatchHeader,
+    /// The records' bytes, decompressed.
+    pub body: Bytes,
+    /// Of each record where each of its fields ends in `body`: length, attributes, timestamp delta, offset delta, key
+    /// length, key, value length, value, header count, and of each header name length, name, value length, value. A field
+    /// without bytes (a null) ends where it begins; a record begins where the one before ends.
+    pub field_ends: Vec<Vec<usize>>,
+}
+
+/// Checks a whole batch, and finds where its fields lie.
+pub fn inspect_batch(batch: &Bytes) -> Result<InspectedBatch, BatchError> {
+    let header = validate_stored(batch)?;
+    let body = open(batch, &header)?;
+    let mut reader = Reader::new(&body);
+    let mut field_ends = Vec::new();
+    for _ in 0..header.record_count {
+        let mut look = reader.clone();
+        reader.record(&header, |_, _| ())?;
+        field_ends.push(look.field_ends(body.len())?);
+    }
+    reader.finish()?;
+    Ok(InspectedBatch { header, body, field_ends })
+}
+
 /// What `check_records` found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedRecords {
@@ -120,6 +148,7 @@ struct RecordRef<'a> {
     value: Option<&'a [u8]>,
 }
 
+#[derive(Clone)]
 struct Reader<'a> {
     bytes: &'a [u8],
     /// Records and headers that may still come.
@@ -166,6 +195,35 @@ impl<'a> Reader<'a> {
         }
         let offset = Offset(batch.base_offset.0.saturating_add(offset_delta.into()));
         Ok(RecordRef { offset, timestamp, key, value })
+    }
+
+    /// Where each field of a record that was read before ends, of `whole` bytes.
+    fn field_ends(&mut self, whole: usize) -> Result<Vec<usize>, BatchError> {
+        let mut ends = Vec::new();
+        self.varint()?;
+        ends.push(whole - self.bytes.len());
+        self.take(1)?;
+        ends.push(whole - self.bytes.len());
+        self.varlong()?;
+        ends.push(whole - self.bytes.len());
+        self.varint()?;
+        ends.push(whole - self.bytes.len());
+        // Key and value, then of each header name and value.
+        let mut left = 2;
+        let mut counted = false;
+        while left > 0 {
+            let length = self.varint()?;
+            ends.push(whole - self.bytes.len());
+            self.take(length.max(0) as usize)?;
+            ends.push(whole - self.bytes.len());
+            left -= 1;
+            if left == 0 && !counted {
+                counted = true;
+                left = self.varint()?.saturating_mul(2);
+                ends.push(whole - self.bytes.len());
+            }
+        }
+        Ok(ends)
     }
 
     /// After the last record.
@@ -384,6 +442,25 @@ mod tests {
             assert_eq!(records[0].headers, [("h".to_owned(), None)]);
             assert_eq!((records[1].timestamp, records[1].offset), (990, Offset(1)));
             assert_eq!(records[1].value, None);
+        }
+    }
+
+    #[test]
+    fn each_field_of_a_batch_is_found_where_it_lies() {
+        let plain = inspect_batch(&batch(Compression::None)).unwrap();
+        for codec in Compression::ALL {
+            let inspected = inspect_batch(&batch(codec)).unwrap();
+            assert_eq!(inspected.body, plain.body);
+            let [first, second] = &inspected.field_ends[..] else { panic!("two records") };
+            assert_eq!(first.len(), 9 + 4);
+            assert_eq!(second.len(), 9);
+            let field = |ends: &[usize], at: usize| inspected.body.slice(ends[at - 1]..ends[at]);
+            assert_eq!((&field(first, 5)[..], &field(first, 7)[..]), (&b"k"[..], &b"v"[..]));
+            assert_eq!((&field(first, 10)[..], &field(first, 12)[..]), (&b"h"[..], &b""[..]));
+            assert_eq!(&field(first, 4)[..], [2], "the key's length, 1, in zigzag");
+            assert_eq!(&field(first, 11)[..], [1], "no header value: -1 in zigzag");
+            assert_eq!((&field(second, 5)[..], &field(second, 4)[..]), (&b""[..], &[1][..]));
+            assert_eq!(second.last(), Some(&inspected.body.len()));
         }
     }
 

@@ -503,6 +503,9 @@ impl ReplicaManager {
                 if let Some(event) = partition.progress_event() {
                     fx.event(event);
                 }
+                if let Some(event) = partition.segments_event() {
+                    fx.event(event);
+                }
             }
             if told_late {
                 self.tell_followers_soon(now, log);

@@ -65,6 +65,8 @@ pub(super) struct Partition {
     pub(super) high_watermark: Offset,
     pub(super) role: Role,
     progress_told: Option<(Offset, Offset, Offset)>,
+    /// The active segment's base, and how many are closed with how many bytes.
+    segments_told: Option<(Offset, usize, u64)>,
     /// Readers come again and again to the same place.
     damage_told: Option<Offset>,
     /// Where storage has lost what was there, while this broker waits for another to lead.
@@ -94,6 +96,7 @@ impl Partition {
             high_watermark,
             role: Role::Offline,
             progress_told: None,
+            segments_told: None,
             damage_told: None,
             damaged_at: None,
         }
@@ -210,6 +213,23 @@ impl Partition {
             high_watermark: now.1,
             log_end: now.2,
             bytes: self.log.size_bytes(),
+        })
+    }
+
+    /// The log's segments, if they have changed since this was last asked.
+    pub(super) fn segments_event(&mut self) -> Option<ClusterEvent> {
+        let segments = self.log.segments();
+        let (active, closed) = segments.split_last()?;
+        // Rolling and cutting change the active one, deletion and compaction what the closed ones hold.
+        let now = (active.base, closed.len(), closed.iter().map(|segment| segment.facts.size_bytes).sum());
+        if self.segments_told == Some(now) {
+            return None;
+        }
+        self.segments_told = Some(now);
+        Some(ClusterEvent::LogSegments {
+            topic: self.tp.topic.clone(),
+            partition: self.tp.partition,
+            segments: segments.iter().map(|segment| (segment.base, segment.facts.size_bytes)).collect(),
         })
     }
 

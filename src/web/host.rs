@@ -138,6 +138,12 @@ impl EventBuffer {
             ClusterEvent::PartitionProgress { topic, partition, .. } => {
                 self.latest.insert(format!("p {topic} {partition}"), (now, event));
             }
+            ClusterEvent::LogSegments { topic, partition, .. } => {
+                self.latest.insert(format!("s {topic} {partition}"), (now, event));
+            }
+            ClusterEvent::ConsumerFetched { client_id, topic, partition, .. } => {
+                self.latest.insert(format!("f {topic} {partition} {client_id}"), (now, event));
+            }
             ClusterEvent::OffsetsCommitted { group, topic, partition, .. } => {
                 self.latest.insert(format!("o {group} {topic} {partition}"), (now, event));
             }

@@ -1,6 +1,7 @@
 //! The browser: a broker's host in its worker, storage in IndexedDB, transport over MessagePorts, and the client in the
 //! page. The only layer that knows a clock, a random source or a browser type.
 
+mod batch_view;
 mod catalog;
 mod client;
 mod clock;
@@ -14,6 +15,7 @@ mod topic_files;
 mod transport;
 mod turns;
 
+pub use batch_view::{decode_batches, inspect_batch};
 pub use client::{AdminHost, ConsumerHost, ProducerHost, partition_of};
 pub use host::BrokerHost;
 pub use topic_files::{CopierHost, FilesReader, PartitionExport};

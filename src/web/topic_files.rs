@@ -43,6 +43,34 @@ impl CopierHost {
         }
     }
 
+    /// What one fetch of a partition brings, from `offset` on or, without one, from the log start: `{ bytes, offset,
+    /// logStart, highWatermark }`, the batches as they are stored, the last of them perhaps cut short.
+    pub async fn read(
+        &self,
+        topic: String,
+        partition: i32,
+        offset: Option<f64>,
+        bytes_max: i32,
+        patience_ms: u32,
+    ) -> Result<JsValue, JsValue> {
+        let call = CopierCall::Read {
+            topic: TopicName::from(topic.as_str()),
+            partition,
+            from: offset.map(|offset| Offset(offset as i64)),
+            bytes_max: Some(bytes_max),
+            patience: Some(ms(patience_ms)),
+        };
+        let CopierReply::Read(read) = Rc::clone(&self.engine).call(call).await? else {
+            return Ok(JsValue::NULL);
+        };
+        let object = Object::new();
+        set(&object, "bytes", &Uint8Array::from(read.bytes.as_ref()));
+        set(&object, "offset", &(read.from.0 as f64).into());
+        set(&object, "logStart", &(read.log_start.0 as f64).into());
+        set(&object, "highWatermark", &(read.high_watermark.0 as f64).into());
+        Ok(object.into())
+    }
+
     /// Appends a .log file's batches, acks=all. Resolves with true when each got the offset it had.
     pub async fn append(&self, topic: String, partition: i32, log: Uint8Array) -> Result<bool, JsValue> {
         let topic = TopicName::from(topic.as_str());
@@ -78,9 +106,12 @@ impl PartitionExport {
             (None, None) => None,
             (None, Some(_)) => return Ok(None),
         };
-        let call = CopierCall::Read { topic: self.topic.clone(), partition: self.partition, from };
+        let (topic, partition) = (self.topic.clone(), self.partition);
+        let call = CopierCall::Read { topic, partition, from, bytes_max: None, patience: None };
         let reply = Rc::clone(&self.engine).call(call).await?;
-        let CopierReply::Read(ReadBatches { bytes, from, high_watermark }) = reply else { return Ok(None) };
+        let CopierReply::Read(ReadBatches { bytes, from, high_watermark, .. }) = reply else {
+            return Ok(None);
+        };
         let end = self.end.get().unwrap_or(high_watermark);
         self.end.set(Some(end));
         let mut writer = writer.unwrap_or_else(|| {

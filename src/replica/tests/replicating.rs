@@ -171,3 +171,36 @@ fn roles_and_progress_are_told() {
     });
     assert_eq!(last, Some((1, 1)));
 }
+
+#[test]
+fn the_segments_of_each_replica_are_told_as_they_change_and_again_after_a_restart() {
+    fn told(cluster: &Cluster, id: i32) -> Vec<(i64, u64)> {
+        let last = cluster.events.iter().rev().find_map(|(teller, event)| match event {
+            ClusterEvent::LogSegments { segments, .. } if teller.0 == id => Some(segments),
+            _ => None,
+        });
+        last.expect("told at least once").iter().map(|(base, bytes)| (base.0, *bytes)).collect()
+    }
+    let mut cluster = Cluster::new(2);
+    let tp = cluster.create_with("t", &[1, 2], |config| config.segment_bytes = 1024);
+    cluster.run_for(20);
+    assert_eq!(told(&cluster, 1), [(0, 0)]);
+    let value = "x".repeat(400);
+    for _ in 0..5 {
+        cluster.produce_and_wait(1, &tp, -1, &[&value]);
+    }
+    // Two batches fill a segment.
+    for id in [1, 2] {
+        let segments = told(&cluster, id);
+        assert_eq!(segments.iter().map(|(base, _)| *base).collect::<Vec<_>>(), [0, 2, 4], "broker {id}");
+        assert!(segments[0].1 > 800 && segments[0].1 == segments[1].1, "{segments:?}");
+    }
+    let tellings =
+        cluster.events.iter().filter(|(_, event)| matches!(event, ClusterEvent::LogSegments { .. })).count();
+    assert!(tellings < 12, "told when they change, not with each batch: {tellings}");
+    cluster.crash(BrokerId(2));
+    cluster.events.clear();
+    cluster.start(BrokerId(2));
+    cluster.run_for(20);
+    assert_eq!(told(&cluster, 2).len(), 3);
+}
