@@ -113,7 +113,7 @@ test('the timeline links each event to what it concerns', { timeout: 60_000 }, a
   await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.createTopics({ topics: [{ topic: 'mine', numPartitions: 1, replicationFactor: 3 }] }))
   await page.click('.timeline a[href="#/topics/mine"] >> nth=0')
   await page.waitForSelector('tabmq-topics')
-  assert.equal(await page.inputValue('[name=selected-topic]'), 'mine')
+  assert.equal(await page.textContent('tabmq-topic h1'), 'mine')
   await page.goBack()
   await page.click('.timeline a.who >> nth=0')
   await page.waitForSelector('.broker.pointed')

@@ -29,7 +29,7 @@ async function startMembers (page, topic, count) {
 }
 
 /** @param {import('playwright-core').Page} page */
-const replicasInSync = (page, partition) => page.locator(`tr[data-partition="${partition}"] .replica.in-sync`).count()
+const replicasInSync = (page, partition) => page.locator(`[data-partition="${partition}"] .replica.in-sync`).count()
 
 test('flights are produced and consumed on while the leader of partition 0 is killed, and it comes back in sync', { timeout: 240_000 }, async (t) => {
   const site = await startSite(t)
@@ -67,7 +67,7 @@ test('flights are produced and consumed on while the leader of partition 0 is ki
   await page.screenshot({ path: await resultFile('page-light.png'), fullPage: true })
   await page.click(`[data-broker="${leader}"] [data-do=start]`)
   await goTo(page, 'topics')
-  await page.selectOption('[name=selected-topic]', 'flights')
+  await page.click('a.topic-link:text-is("flights")')
   await until('partition 0 has three replicas in sync', async () => await replicasInSync(page, 0) === 3, { timeoutMs: 60_000 })
 
   const second = await openPage(browser, site, { view: 'topics' })
@@ -99,20 +99,24 @@ test('a broker that is stopped hands over, and what is refused is said in words'
   }
   await create('orders', 3, 3)
   await page.waitForSelector('[data-note=topic].good')
-  for (const [name, partitions, replicas, words] of /** @type {[string, number, number, RegExp][]} */ ([
-    ['not a name', 1, 3, /INVALID_TOPIC_EXCEPTION.*not a name/],
-    ['orders', 1, 3, /TOPIC_ALREADY_EXISTS/],
-    ['none', 0, 3, /INVALID_PARTITIONS/],
-    ['four', 1, 4, /INVALID_REPLICATION_FACTOR/],
+  for (const [name, partitions, replicas, field, words] of /** @type {[string, number, number, string, RegExp][]} */ ([
+    ['not a name', 1, 3, 'topic', /INVALID_TOPIC_EXCEPTION.*not a name/],
+    ['orders', 1, 3, 'topic', /TOPIC_ALREADY_EXISTS/],
+    ['none', 0, 3, 'partitions', /INVALID_PARTITIONS/],
+    ['four', 1, 4, 'replicas', /INVALID_REPLICATION_FACTOR/],
   ])) {
     await create(name, partitions, replicas)
-    await until(`${words}`, async () => words.test(await page.textContent('[data-note=topic]')))
+    await until(`${words}`, async () => words.test((await page.locator(`[data-field=${field}] .error`).allTextContents()).join()))
   }
   await goTo(page, 'cluster')
   await page.click('[data-broker="2"] [data-do=stop]')
   await page.waitForSelector('[data-broker="2"].stopped')
   await goTo(page, 'topics')
-  await until('others lead', async () => !(await page.locator('tbody td:nth-child(2)').allTextContents()).includes('2'))
+  await page.click('a.topic-link:text-is("orders")')
+  await until('others lead', async () => {
+    const leaders = await page.$$eval('[data-leader]', (all) => all.map((one) => one.getAttribute('data-leader')))
+    return leaders.length === 3 && !leaders.includes('2')
+  })
 })
 
 test('files are read with a key column of choice, and a broken one is named with its line', { timeout: 120_000 }, async (t) => {
@@ -148,6 +152,7 @@ test('a topic is saved as a .zip and comes back when that is dropped on the page
   await done(page)
   await goTo(page, 'topics')
   const saving = page.waitForEvent('download')
+  await page.click('a.topic-link')
   await page.click('[data-do=export]')
   const download = await saving
   assert.equal(download.suggestedFilename(), 'people.zip')
@@ -184,8 +189,7 @@ test('a topic is saved as a .zip and comes back when that is dropped on the page
   await page.waitForSelector('[data-note=file].good')
   assert.match(await note(), /Imported again: 2 records in 6 partitions; their offsets are the same\./)
   await goTo(page, 'topics')
-  assert.equal(await page.locator('select[name=selected-topic]').inputValue(), 'again')
-  assert.deepEqual(await page.locator('select[name=selected-topic] option').allTextContents().then((all) => all.filter((name) => !name.startsWith('__'))), ['again', 'people'])
+  assert.deepEqual(await page.locator('a.topic-link').allTextContents(), ['again', 'people'])
 })
 
 test('the page shows what is stored of how much, says when storage refuses and when it takes more, and asks to keep it', { timeout: 120_000 }, async (t) => {

@@ -130,6 +130,13 @@ export interface Cluster extends AsyncDisposable {
   /** Asks the browser not to clear this origin's storage by itself; true when it agrees. It may ask the user. */
   persist (): Promise<boolean>
   /**
+   * Committed batches of a partition exactly as the leader has stored them, one after the other, from the one that holds
+   * `offset` on: what one fetch brings. Decode them with `decodeBatches`, go on at the last one's `lastOffset + 1`.
+   * Rejects with KafkaJSProtocolError (UNKNOWN_TOPIC_OR_PARTITION, OFFSET_OUT_OF_RANGE, ...), KafkaJSRequestTimeoutError or
+   * KafkaJSConnectionError after `timeout` ms, or the signal's reason.
+   */
+  fetchBatches (options: FetchBatchesOptions): Promise<FetchedBatches>
+  /**
    * The committed records of a topic as Kafka's own files: batches, offsets and leader epochs exactly as the leaders have
    * them, from the log start to the high watermark at the time of the call. Batches stay whole: where records were deleted up
    * to an offset within a batch, that batch comes with them.
@@ -182,6 +189,72 @@ export interface ImportSummary {
 
 /** In a worker: the client that `cluster.lend()` gave the port of. */
 export function clientOf (port: MessagePort): Promise<{ kafka (options?: KafkaOptions): Kafka }>
+export interface FetchBatchesOptions {
+  topic: string
+  /** Default 0. */
+  partition?: number
+  /** Default: the log start. */
+  offset?: number | string
+  /** As many bytes at most, but one whole batch in any case. Default, and most: 1 MiB. */
+  maxBytes?: number
+  /** How long it may take, in ms; default 30000. */
+  timeout?: number
+  signal?: AbortSignal
+}
+export interface FetchedBatches {
+  /** The last batch may be cut short. Empty when nothing is committed from `offset` on. */
+  bytes: Uint8Array
+  /** Where the read began: as asked, or the log start. */
+  offset: number
+  /** The first offset kept. */
+  logStart: number
+  /** Offsets below it are committed. */
+  highWatermark: number
+}
+/** A record batch's header. */
+export interface BatchHeader {
+  baseOffset: number
+  lastOffset: number
+  leaderEpoch: number
+  crc: number
+  attributes: number
+  /** 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'. */
+  compression: string
+  /** Timestamps are the broker's. */
+  logAppendTime: boolean
+  transactional: boolean
+  /** The broker's own: transaction markers, leader changes. */
+  control: boolean
+  baseTimestamp: number
+  maxTimestamp: number
+  /** -1 without one. */
+  producerId: number
+  producerEpoch: number
+  baseSequence: number
+  recordCount: number
+}
+/** A batch and where it lies in the bytes it was read from. */
+export interface DecodedBatch extends BatchHeader {
+  at: number
+  size: number
+  messages: KafkaMessage[]
+  /** Why its records can't be read; then there are none. */
+  error?: string
+}
+/** The whole batches of what `fetchBatches` gave. A cluster must have been opened before: its code decodes them. */
+export function decodeBatches (bytes: Uint8Array): DecodedBatch[]
+/** A batch taken apart. */
+export interface InspectedBatch extends BatchHeader {
+  /** The records' bytes, decompressed; in an uncompressed batch those from byte 61 on. */
+  body: Uint8Array
+  /**
+   * Of each record where its fields end in `body`: length, attributes, timestamp delta, offset delta, key length, key, value
+   * length, value, header count, and of each header name length, name, value length, value.
+   */
+  fieldEnds: Uint32Array[]
+}
+/** One whole batch; throws KafkaJSNonRetriableError with what is wrong with it. */
+export function inspectBatch (batch: Uint8Array): InspectedBatch
 
 export interface KafkaOptions { clientId?: string, requestTimeout?: number, logLevel?: number }
 
@@ -295,6 +368,14 @@ export interface AdminOptions { timeout?: number }
 export interface TopicSpec { topic: string, numPartitions?: number, replicationFactor?: number, configEntries?: { name: string, value: string }[] }
 export interface PartitionMetadata { partitionErrorCode: number, partitionId: number, leader: number, replicas: number[], isr: number[] }
 export interface OngoingReassignment { partition: number, partitionIndex: number, replicas: number[], addingReplicas: number[], removingReplicas: number[] }
+export interface ConfigEntry {
+  configName: string
+  configValue: string | null
+  readOnly: boolean
+  isDefault: boolean
+  configSource: number
+  configSynonyms: { configName: string, configValue: string | null, configSource: number }[]
+}
 export interface Admin extends AsyncDisposable {
   connect (): Promise<void>
   disconnect (): Promise<void>
@@ -312,7 +393,8 @@ export interface Admin extends AsyncDisposable {
   setOffsets (options: { groupId: string, topic: string, partitions: { partition: number, offset: string }[] }): Promise<void>
   resetOffsets (options: { groupId: string, topic: string, earliest?: boolean }): Promise<void>
   describeCluster (): Promise<{ brokers: { nodeId: number, host: string, port: number }[], controller: number | null, clusterId: string }>
-  describeConfigs (options: { resources: { type: number, name: string, configNames?: string[] }[] }): Promise<any>
+  /** `configSynonyms`: where else a value may come from; the last is the default. */
+  describeConfigs (options: { resources: { type: number, name: string, configNames?: string[] }[] }): Promise<{ resources: { resourceType: number, resourceName: string, configEntries: ConfigEntry[] }[] }>
   alterConfigs (options: { resources: { type: number, name: string, configEntries: { name: string, value: string }[] }[] }): Promise<any>
   /** Moves partitions to other replicas, preferred leader first; `replicas: null` cancels. Resolves when it has begun. */
   alterPartitionReassignments (options: { topics: { topic: string, partitionAssignment: { partition: number, replicas: number[] | null }[] }[], timeout?: number }): Promise<void>

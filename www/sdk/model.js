@@ -3,13 +3,17 @@
 /**
  * @typedef {{ id: number, state: 'starting'|'running'|'stopping'|'stopped'|'crashed', registered: boolean,
  *   roles: string[], quorumRole: string, quorumEpoch: number, reason?: string }} Broker
- * @typedef {{ logStart: number, highWatermark: number, logEnd: number, bytes: number, role: string }} Replica
+ * @typedef {{ logStart: number, highWatermark: number, logEnd: number, bytes: number, role: string, leaderEpoch: number,
+ *   segments: [number, number][] }} Replica `segments`: base offset and bytes of each; the last is active, its bytes as they were
  * @typedef {{ leader: number|null, leaderEpoch: number, partitionEpoch: number, replicas: number[],
  *   adding: number[], removing: number[], isr: number[], elr: number[],
- *   progress: Record<number, Replica> }} Partition
+ *   progress: Record<number, Replica>, readers: Record<string, { offset: number, at: number }> }} Partition `readers`: where
+ *   each client last asked for records, by its client id
  * @typedef {{ state: string, generation: number, members: { id: string, clientId: string }[],
  *   committed: Record<string, number> }} Group
  */
+
+const NO_PROGRESS = Object.freeze({ logStart: 0, highWatermark: 0, logEnd: 0, bytes: 0, role: '', leaderEpoch: -1, segments: [] })
 
 export class ClusterModel {
   constructor () {
@@ -62,6 +66,18 @@ export class ClusterModel {
       case 'partitionChanged':
       case 'partitionRole': this.#partition(event); break
       case 'partitionProgress': this.#progress(event); break
+      case 'logSegments': {
+        const known = this.#at(event.topic, event.partition)
+        if (known.partitionEpoch >= 0 && !known.replicas.includes(event.broker)) break
+        known.progress[event.broker] = { ...NO_PROGRESS, ...known.progress[event.broker], segments: event.segments }
+        break
+      }
+      case 'consumerFetched': {
+        // One may come after its topic's end.
+        const known = this.topics.get(event.topic)?.[event.partition]
+        if (known) known.readers[event.clientId] = { offset: event.offset, at: event.at }
+        break
+      }
       case 'groupState': {
         const members = event.members.map(([id, clientId]) => ({ id, clientId }))
         const { state, generation } = event
@@ -92,7 +108,7 @@ export class ClusterModel {
     if (!this.topics.has(topic)) this.topics.set(topic, [])
     const partitions = this.topics.get(topic)
     partitions[partition] ??= {
-      leader: null, leaderEpoch: -1, partitionEpoch: -1, replicas: [], adding: [], removing: [], isr: [], elr: [], progress: {}
+      leader: null, leaderEpoch: -1, partitionEpoch: -1, replicas: [], adding: [], removing: [], isr: [], elr: [], progress: {}, readers: {}
     }
     return partitions[partition]
   }
@@ -108,7 +124,7 @@ export class ClusterModel {
       for (const id of Object.keys(known.progress)) if (!replicas.includes(Number(id))) delete known.progress[id]
     }
     if (event.type === 'partitionRole') {
-      known.progress[event.broker] = { logStart: 0, highWatermark: 0, logEnd: 0, bytes: 0, ...known.progress[event.broker], role: event.role }
+      known.progress[event.broker] = { ...NO_PROGRESS, ...known.progress[event.broker], role: event.role, leaderEpoch: event.leaderEpoch }
     }
   }
 
@@ -116,6 +132,6 @@ export class ClusterModel {
     const known = this.#at(event.topic, event.partition)
     if (known.partitionEpoch >= 0 && !known.replicas.includes(event.broker)) return
     const { logStart, highWatermark, logEnd, bytes } = event
-    known.progress[event.broker] = { role: '', ...known.progress[event.broker], logStart, highWatermark, logEnd, bytes }
+    known.progress[event.broker] = { ...NO_PROGRESS, ...known.progress[event.broker], logStart, highWatermark, logEnd, bytes }
   }
 }

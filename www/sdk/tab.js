@@ -13,6 +13,7 @@
 //
 // An owner that is gone without knowing it (frozen, or a worker that outlives its page) can't write: see `beginOwnership`.
 import init, { beginOwnership } from './tabmq.js'
+import { BatchReader } from './batches.js'
 import { Cluster, READY_WAIT_MS, checkLink, deleteData, storageRefused, within } from './cluster.js'
 import { HOST_PREFIX, PORT, refused } from './connections.js'
 import { KafkaJSConnectionError, KafkaJSNonRetriableError, TabmqClusterInUseError, TabmqOptionError, TabmqStartError } from './errors.js'
@@ -70,6 +71,8 @@ export class ClusterTab {
   #epoch = 0
   /** Why the last owner is none any more. */
   #reason = 'closed'
+  /** Of `fetchBatches`. @type {BatchReader | null} */
+  #reader = null
 
   /** @param {ReturnType<typeof checkOptions>} options */
   constructor (options) {
@@ -504,6 +507,13 @@ export class ClusterTab {
     return navigator.storage.persist()
   }
 
+  /** Batches of a partition as the leader has stored them, from `offset` on. */
+  async fetchBatches (options = {}) {
+    if (this.#role === 'closed') throw this.#nobody()
+    this.#reader ??= new BatchReader(this.kafka({ clientId: 'tabmq-reader', requestTimeout: 10000 }))
+    return this.#reader.fetch(options)
+  }
+
   /** A topic as Kafka's own files, by path. */
   async exportTopic (topic, options = {}) {
     return exportTopic(this, topic, options)
@@ -524,6 +534,8 @@ export class ClusterTab {
   #shut (reason) {
     if (this.#role === 'closed') return null
     const hold = this.#owning?.hold
+    this.#reader?.close()
+    this.#reader = null
     this.#search?.stop()
     this.#leaveQueue()
     this.#joined?.leave()

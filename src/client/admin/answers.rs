@@ -10,8 +10,8 @@ use super::super::net::Net;
 use super::super::{ClientError, FailureKind};
 use super::calls::{
     AdminCall, AdminReply, BrokerDescription, CommittedPartition, CommittedTopic, ConfigDescription,
-    ConfigValue, Election, GroupDescription, MemberDescription, PartitionDescription, PartitionOffset,
-    Reassignment, TopicDescription, TopicElections, TopicReassignments,
+    ConfigSynonym, ConfigValue, Election, GroupDescription, MemberDescription, PartitionDescription,
+    PartitionOffset, Reassignment, TopicDescription, TopicElections, TopicReassignments,
 };
 
 /// An error among those of a response, with its words.
@@ -132,6 +132,8 @@ pub(super) fn conclude(
                         config_value: config.value.as_ref().map(|value| value.to_string()),
                         read_only: config.read_only,
                         is_default: config.config_source == 5,
+                        config_source: config.config_source,
+                        config_synonyms: config.synonyms.iter().map(synonym).collect(),
                     });
                     all.push(ConfigDescription {
                         resource_type: result.resource_type,
@@ -261,5 +263,13 @@ fn described(group: &messages::describe_groups_response::DescribedGroup) -> Grou
         state: group.group_state.to_string(),
         protocol: group.protocol_data.to_string(),
         members: members.collect(),
+    }
+}
+
+fn synonym(synonym: &messages::describe_configs_response::DescribeConfigsSynonym) -> ConfigSynonym {
+    ConfigSynonym {
+        config_name: synonym.name.to_string(),
+        config_value: synonym.value.as_ref().map(|value| value.to_string()),
+        config_source: synonym.source,
     }
 }

@@ -209,6 +209,18 @@ pub struct ConfigValue {
     pub config_value: Option<String>,
     pub read_only: bool,
     pub is_default: bool,
+    pub config_source: i8,
+    pub config_synonyms: Vec<ConfigSynonym>,
+}
+
+/// Where else a config's value may come from: its default is the last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct ConfigSynonym {
+    pub config_name: String,
+    pub config_value: Option<String>,
+    pub config_source: i8,
 }
 
 /// A topic's partitions whose replicas are on their way.

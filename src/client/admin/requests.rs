@@ -149,7 +149,10 @@ pub(super) fn request(call: &AdminCall, partitions: Option<&[i32]>) -> Request {
                     .with_resource_name(text(name))
                     .with_configuration_keys(None)
             });
-            DescribeConfigsRequest::default().with_resources(resources.collect()).into()
+            DescribeConfigsRequest::default()
+                .with_resources(resources.collect())
+                .with_include_synonyms(true)
+                .into()
         }
         AdminCall::AlterConfigs(resources) => {
             let resources = resources.iter().map(|(kind, name, configs)| {

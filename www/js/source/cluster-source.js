@@ -33,6 +33,8 @@
  * @property {() => Promise<number>} addBroker
  * @property {(id: number, options?: { signal?: AbortSignal }) => Promise<void>} decommission
  * @property {(from: number, to: number, faults: Partial<LinkFaults>) => void} setLink one direction
+ * @property {(options: { topic: string, partition: number, offset?: number, maxBytes?: number, timeout?: number, signal?: AbortSignal })
+ *   => Promise<{ bytes: Uint8Array, offset: number, logStart: number, highWatermark: number }>} fetchBatches as they are stored
  * @property {() => Promise<{ usage: number, quota: number, persisted: boolean }>} storage
  * @property {() => Promise<boolean>} persist
  * @property {import('../state/latency.js').Latency} latency of sends of the page's producers

@@ -49,6 +49,7 @@ class LiveSource {
     this.cluster.setLink(from, to, { cut, delayMs, lossRatio })
   }
 
+  fetchBatches (options) { return this.cluster.fetchBatches(options) }
   storage () { return this.cluster.storage() }
   persist () { return this.cluster.persist() }
   metrics () { return this.can('metrics') ? this.cluster.metrics() : null }

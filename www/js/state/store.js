@@ -4,9 +4,9 @@
 //   slice      changes when
 //   brokers    a broker's state, its role in the quorum, the controller
 //   topics     topics, leaders, ISR
-//   progress   offsets and bytes of replicas (frequent)
+//   progress   offsets, bytes and segments of replicas (frequent)
 //   groups     a group's state, members
-//   commits    committed offsets (frequent)
+//   commits    committed offsets, and where clients read (frequent)
 //   links      faults of a link
 //   traffic    rates, twice a second while something flows or just did
 //   timeline   any discrete event
@@ -43,13 +43,15 @@ const TOUCHES = {
   partitionChanged: ['topics'],
   partitionRole: ['topics'],
   partitionProgress: ['progress', 'traffic'],
+  logSegments: ['progress'],
+  consumerFetched: ['commits'],
   groupState: ['groups'],
   offsetsCommitted: ['commits'],
   linkChanged: ['links'],
   ownerGone: ['page'],
   ownerChanged: ['page']
 }
-const FREQUENT = new Set(['partitionProgress', 'offsetsCommitted'])
+const FREQUENT = new Set(['partitionProgress', 'logSegments', 'consumerFetched', 'offsetsCommitted'])
 
 export class Store {
   /** @type {Set<{ slices: Set<Slice>, tell: () => void, everyMs: number, due: number, dirty: boolean }>} */

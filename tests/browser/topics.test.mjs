@@ -1,0 +1,275 @@
+// Topics, as a person keeps them: the table, a topic's page, its configs, what is warned of.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openChromium, resultFile, startSite, until } from './harness.mjs'
+import { goTo, openPage, ready, violations } from './playground.mjs'
+
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @param {import('node:test').TestContext} t @param {string} [hash] */
+async function open (t, hash = 'topics') {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await openPage(browser, site, { view: hash })
+  return { site, browser, page }
+}
+
+/** @param {Page} page @param {any} spec */
+const createTopic = (page, spec) => page.evaluate((topic) => /** @type {any} */ (globalThis).tabmq.admin.createTopics({ topics: [topic] }), spec)
+
+/** @param {Page} page @param {string} topic @param {number} count @param {any} [options] */
+const produce = (page, topic, count, options = {}) => page.evaluate(async ({ topic, count, partition, size = 10 }) => {
+  const producer = /** @type {any} */ (globalThis).tabmq.kafka.producer()
+  const value = 'v'.repeat(size)
+  for (let sent = 0; sent < count; sent += 100) {
+    await producer.send({ topic, messages: Array.from({ length: Math.min(100, count - sent) }, (_, n) => ({ key: `k${sent + n}`, value, partition })) })
+  }
+  await producer.disconnect()
+}, { topic, count, ...options })
+
+/** @param {Page} page @param {string} selector */
+const figure = async (page, selector) => Number((await page.textContent(selector)).replace(/,/g, ''))
+
+test('the table counts what is in each topic, as it comes, and sorts by any column', { timeout: 90_000 }, async (t) => {
+  const { page } = await open(t)
+  await createTopic(page, { topic: 'few', numPartitions: 2, replicationFactor: 3 })
+  await createTopic(page, { topic: 'many', numPartitions: 3, replicationFactor: 1 })
+  await produce(page, 'many', 1500)
+  await produce(page, 'few', 20)
+  const cells = (topic) => page.$$eval(`tr[data-key="${topic}"] td`, (all) => all.slice(0, 7).map((cell) => cell.textContent.trim()))
+  await until('both are counted', async () => (await cells('many'))[3] === '1,500' && (await cells('few'))[3] === '20')
+  const [, partitions, replication, , size, , under] = await cells('many')
+  assert.deepEqual([partitions, replication, under], ['3', '1', '0'])
+  assert.match(size, /^\d+(\.\d)? kB$/)
+  await until('the rate falls by itself', async () => (await cells('many'))[5] === '–')
+  const names = () => page.$$eval('a.topic-link', (links) => links.map((link) => link.textContent))
+  await page.click('th button:has-text("Records")')
+  assert.deepEqual(await names(), ['many', 'few'])
+  await page.click('th button:has-text("Records")')
+  assert.deepEqual(await names(), ['few', 'many'])
+  await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.cluster.kill(3))
+  await until('the lost replicas are counted', async () => (await cells('few'))[6] === '2')
+  assert.equal(await page.$('a.topic-link:text-is("__consumer_offsets")'), null)
+  assert.deepEqual(await violations(page), [])
+})
+
+test('a topic is made with configs of its own, the page warns before it is unsafe, and what is wrong is beside its field', { timeout: 90_000 }, async (t) => {
+  const { page } = await open(t)
+  await page.fill('[name=topic]', 'ledger')
+  await page.fill('[name=partitions]', '2')
+  await page.fill('[name=replicas]', '2')
+  await until('two replicas of which two must be in sync', async () => /as soon as one replica is away/.test(await page.textContent('[data-form=create] [data-unsafe]').catch(() => '')))
+  await page.fill('[name=replicas]', '1')
+  await until('one replica', async () => /One replica/.test(await page.textContent('[data-form=create] [data-unsafe]')))
+  await page.fill('[name=replicas]', '3')
+  await until('three are safe', async () => await page.$('[data-form=create] [data-unsafe]') === null)
+  await page.click('summary:has-text("configs of its own")')
+  await page.fill('[name=configs]', 'retention.ms=60000\nmin.insync.replicas')
+  await page.click('text=Create topic')
+  assert.match(await page.textContent('[data-field=configs] .error'), /Line 2, “min\.insync\.replicas”: a config is name=value/)
+  await page.fill('[name=configs]', 'retention.ms=a while')
+  await page.click('text=Create topic')
+  await until('the broker refuses the value', async () => /INVALID_CONFIG.*retention\.ms/.test((await page.locator('[data-field=configs] .error').allTextContents()).join()))
+  assert.equal(await page.inputValue('[name=configs]'), 'retention.ms=a while')
+  assert.equal(await page.inputValue('[name=topic]'), 'ledger')
+  await page.fill('[name=configs]', 'retention.ms=60000\nmin.insync.replicas=3')
+  await until('all three must be in sync', async () => /3 replicas and min\.insync\.replicas = 3/.test(await page.textContent('[data-form=create] [data-unsafe]')))
+  await page.click('[data-form=create] button:has-text("Copy as")')
+  const copied = await page.textContent('dialog')
+  assert.match(copied, /kafka-topics\.sh --bootstrap-server localhost:9092 --create --topic ledger \\\n {2}--partitions 2 --replication-factor 3 \\\n {2}--config retention\.ms=60000 \\\n {2}--config min\.insync\.replicas=3/)
+  assert.match(copied, /createTopics\(\{ topics: \[\{ topic: 'ledger', numPartitions: 2, replicationFactor: 3, configEntries: \[\{ name: 'retention\.ms', value: '60000' \}/)
+  assert.deepEqual(await violations(page), [])
+  await page.keyboard.press('Escape')
+  await page.click('text=Create topic')
+  await page.waitForSelector('[data-note=topic].good')
+  await until('the table warns, too', async () => /no spare replica/.test(await page.textContent('tr[data-key=ledger]')))
+  await page.click('a.topic-link')
+  await until('and the topic itself', async () => /3 replicas and min\.insync\.replicas = 3/.test(await page.textContent('tabmq-topic [data-unsafe]')))
+  assert.deepEqual(await page.$$eval('tr:has(.changed) td:first-child code', (all) => all.map((one) => one.textContent)), ['min.insync.replicas', 'retention.ms'])
+})
+
+test('configs: changed ones stand out with their default beside them; editing, a refused value, and back to the default', { timeout: 90_000 }, async (t) => {
+  const { page } = await open(t)
+  await createTopic(page, { topic: 'orders', numPartitions: 1, replicationFactor: 3 })
+  await page.click('a.topic-link')
+  await until('nothing is changed yet', async () => /Every config has its default/.test(await page.textContent('tabmq-topic-configs')))
+  await page.check('[name=all-configs]')
+  const row = (name) => page.$$eval(`tr[data-key="${name}"] td`, (cells) => cells.slice(0, 3).map((cell) => cell.textContent.trim().replace(/\s+/g, ' ')))
+  assert.deepEqual(await row('retention.ms'), ['retention.ms', '604800000 7 days', '604800000 7 days'])
+  await page.click('[data-config="retention.ms"]')
+  await page.fill('dialog [name=value]', '-7')
+  assert.deepEqual(await violations(page), [])
+  await page.click('dialog button.primary')
+  await until('the broker says why not', async () => /INVALID_CONFIG/.test((await page.locator('dialog .error').allTextContents()).join()))
+  assert.equal(await page.inputValue('dialog [name=value]'), '-7')
+  await page.fill('dialog [name=value]', '3600000')
+  await page.click('dialog button:has-text("Copy as")')
+  assert.match(await page.textContent('dialog.wide'), /kafka-configs\.sh .*--alter --entity-type topics --entity-name orders \\\n {2}--add-config retention\.ms=3600000/)
+  await page.keyboard.press('Escape')
+  await page.click('dialog button.primary')
+  await page.waitForSelector('dialog', { state: 'detached' })
+  await page.uncheck('[name=all-configs]')
+  await until('it is the one that is changed', async () => (await row('retention.ms')).join('|') === 'retention.ms changed|3600000 60 min|604800000 7 days')
+  const configs = await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.describeConfigs({ resources: [{ type: 2, name: 'orders' }] }))
+  assert.equal(configs.resources[0].configEntries.find(({ configName }) => configName === 'retention.ms').configValue, '3600000')
+  await page.click('[data-config="retention.ms"]')
+  await page.click('dialog [data-do=reset]')
+  await until('it has its default again', async () => /Every config has its default/.test(await page.textContent('tabmq-topic-configs')))
+})
+
+test('a partition is drawn to scale: segments, log start, watermark, and where a group has committed and reads', { timeout: 120_000 }, async (t) => {
+  const { page, site } = await open(t)
+  await createTopic(page, { topic: 'orders', numPartitions: 1, replicationFactor: 3, configEntries: [{ name: 'segment.bytes', value: '20000' }] })
+  await produce(page, 'orders', 1000, { size: 100 })
+  await page.evaluate(async () => {
+    const { cluster, admin } = /** @type {any} */ (globalThis).tabmq
+    const consumer = cluster.kafka({ clientId: 'clerk-1' }).consumer({ groupId: 'clerks' })
+    let read = 0
+    await consumer.subscribe({ topics: ['orders'], fromBeginning: true })
+    await new Promise((resolve) => consumer.run({ autoCommit: false, eachMessage: async () => { if (++read === 1000) resolve(undefined) } }))
+    await consumer.commitOffsets([{ topic: 'orders', partition: 0, offset: '250' }])
+    await admin.deleteTopicRecords({ topic: 'orders', partitions: [{ partition: 0, offset: '100' }] })
+  })
+  await page.click('a.topic-link')
+  const partition = '[data-partition="0"]'
+  await until('the offsets are told', async () => await figure(page, `${partition} [data-log-start]`) === 100 && await figure(page, `${partition} [data-high-watermark]`) === 1000)
+  const segments = await figure(page, `${partition} [data-segments]`)
+  assert.ok(segments >= 4, `${segments} segments`)
+  await until('each is drawn', async () => await page.locator(`${partition} .bar .segment`).count() === segments)
+  // From the log start, at the left, to the log end offset, at the right.
+  const places = await page.evaluate(() => {
+    const bar = document.querySelector('[data-partition="0"] .bar').getBoundingClientRect()
+    const share = (selector) => [...document.querySelectorAll(`[data-partition="0"] ${selector}`)].map((one) => {
+      const { left, right } = one.getBoundingClientRect()
+      return [(left - bar.left) / bar.width, (right - bar.left) / bar.width]
+    })
+    return { segments: share('.bar .segment'), committed: share('.pin.committed'), position: share('.pin.position') }
+  })
+  const near = (share, wanted, what) => assert.ok(Math.abs(share - wanted) < 0.01, `${what}: ${share}, not ${wanted}`)
+  near(places.segments[0][0], 0, 'the first segment')
+  near(places.segments.at(-1)[1], 1, 'the last segment')
+  places.segments.slice(1).forEach(([from], index) => near(from, places.segments[index][1], `segment ${index + 1} follows`))
+  near((places.committed[0][0] + places.committed[0][1]) / 2, 150 / 900, 'the committed offset')
+  near(places.position[0][1], 1, 'the position')
+  assert.match((await page.textContent('[data-reader=clerks]')).replace(/\s+/g, ' '), /clerks committed 250 reads at 1,000 lag 750/)
+  assert.deepEqual(await violations(page), [])
+  // What brokers tell when they open their logs is the same.
+  await page.goto(`${site.url}/?demo=off&lang=en#/topics/orders`)
+  await page.reload()
+  await ready(page)
+  await until('the segments are there after a reload', async () => await figure(page, `${partition} [data-segments]`) === segments)
+  await page.screenshot({ path: await resultFile('topic.png'), fullPage: true })
+})
+
+test('each replica says its role, epoch and how far it is, also while one is down', { timeout: 120_000 }, async (t) => {
+  const { page } = await open(t)
+  await createTopic(page, { topic: 'orders', numPartitions: 1, replicationFactor: 3 })
+  await produce(page, 'orders', 50)
+  await page.click('a.topic-link')
+  const leader = await page.getAttribute('[data-leader]', 'data-leader')
+  await page.evaluate((id) => /** @type {any} */ (globalThis).tabmq.cluster.kill(Number(id)), leader)
+  await until('another leads, in epoch 1', async () => ![null, leader].includes(await page.getAttribute('[data-leader]', 'data-leader')) && /epoch 1/.test(await page.textContent('[data-leader]')))
+  await produce(page, 'orders', 30)
+  const row = async (id) => (await page.locator(`[data-replica="${id}"] td`).allTextContents()).map((cell) => cell.trim().replace(/\s+/g, ' ')).join(' ')
+  await until('the lost one is behind', async () => /out of sync down/.test(await row(leader)))
+  await until('the page warns', async () => /1 partition is under-replicated/.test(await page.textContent('[data-under]')))
+  const now = await page.getAttribute('[data-leader]', 'data-leader')
+  await until('the leader has all', async () => /leader 1 0 80 80 0/.test(await row(now)))
+  await page.evaluate((id) => /** @type {any} */ (globalThis).tabmq.cluster.start(Number(id)), leader)
+  await until('and it catches up', async () => /in sync 1 0 \d+ 80 0/.test(await row(leader)), { timeoutMs: 60_000 })
+  await until('nothing to warn of', async () => await page.$('[data-under]') === null)
+})
+
+test('more partitions, fewer are refused; a topic is deleted after a question, and the address of one that is not there says so', { timeout: 90_000 }, async (t) => {
+  const { page } = await open(t)
+  await createTopic(page, { topic: 'orders', numPartitions: 2, replicationFactor: 3 })
+  await page.click('a.topic-link')
+  await page.click('[data-do=partitions]')
+  await page.fill('dialog [name=count]', '2')
+  await page.click('dialog button.primary')
+  assert.match(await page.textContent('dialog .error'), /A whole number from 3 to/)
+  assert.deepEqual(await violations(page), [])
+  await page.fill('dialog [name=count]', '5')
+  await page.click('dialog button.primary')
+  await until('five are drawn', async () => await page.locator('tabmq-topic [data-partition]').count() === 5)
+  await page.evaluate(() => { location.hash = '#/topics/orders?partition=4' })
+  await page.waitForSelector('[data-partition="4"].pointed')
+  await page.click('[data-do=delete]')
+  await page.click('dialog button:has-text("Cancel")')
+  assert.equal(await page.textContent('tabmq-topic h1'), 'orders')
+  await page.click('[data-do=delete]')
+  await page.click('dialog button.danger')
+  await until('it is gone', async () => /There is no topic yet/.test(await page.textContent('tabmq-topics')))
+  await page.evaluate(() => { location.hash = '#/topics/nowhere' })
+  await until('the address says so', async () => /There is no topic nowhere/.test(await page.textContent('tabmq-topics')))
+  await goTo(page, 'topics')
+  await page.waitForSelector('[data-form=create]')
+})
+
+test('replicas are moved to other brokers with their progress in sight, a move that can\'t end is cancelled, and wrong ids are told', { timeout: 180_000 }, async (t) => {
+  const { page } = await open(t)
+  await createTopic(page, { topic: 'orders', numPartitions: 2, replicationFactor: 2, configEntries: [{ name: 'min.insync.replicas', value: '1' }] })
+  await produce(page, 'orders', 300, { partition: 0 })
+  await page.click('a.topic-link')
+  const replicasOf = () => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.topics.get('orders')[0].replicas)
+  const before = await replicasOf()
+  const free = [1, 2, 3].find((id) => !before.includes(id))
+  const typed = async (text) => {
+    await page.click('[data-do=move]')
+    await page.fill('dialog [name=p0]', text)
+    await page.click('dialog button.primary')
+  }
+  await typed('1, x')
+  assert.match(await page.textContent('[data-field=p0] .error'), /Broker ids, separated by commas/)
+  await page.fill('dialog [name=p0]', '1, 7')
+  assert.match(await page.textContent('[data-field=p0] .error'), /There is no broker 7/)
+  await page.fill('dialog [name=p0]', '1, 1')
+  assert.match(await page.textContent('[data-field=p0] .error'), /one replica of a partition only/)
+  assert.deepEqual(await violations(page), [])
+  const wanted = [free, before[0]]
+  await page.fill('dialog [name=p0]', wanted.join(', '))
+  await page.click('dialog button:has-text("Copy as")')
+  assert.match(await page.textContent('dialog.wide'), new RegExp(`"replicas":\\[${wanted}\\][^]*kafka-reassign-partitions\\.sh .*--execute`))
+  await page.keyboard.press('Escape')
+  await page.click('dialog button.primary')
+  await until('it is there', async () => JSON.stringify(await replicasOf()) === JSON.stringify(wanted))
+  await until('the new replica has all', async () => {
+    const cells = await page.locator(`[data-partition="0"] [data-replica="${free}"] td`).allTextContents()
+    return cells[5] === '300'
+  })
+  assert.equal(await page.$('[data-moving]'), null)
+  // To a broker that is down: it does not end by itself.
+  await page.evaluate((id) => /** @type {any} */ (globalThis).tabmq.cluster.kill(id), before[1])
+  await page.waitForFunction((id) => /** @type {any} */ (globalThis).tabmq.store.model.brokers.get(id).state === 'crashed', before[1])
+  await typed([...wanted, before[1]].join(', '))
+  await page.waitForSelector('[data-moving]')
+  assert.match(await page.textContent('[data-moving]'), new RegExp(`to broker ${before[1]}; leaves –`))
+  await page.screenshot({ path: await resultFile('topic-moving.png'), fullPage: true })
+  assert.deepEqual(await violations(page), [])
+  await page.click('[data-do=cancel-move]')
+  await page.waitForSelector('[data-moving]', { state: 'detached' })
+  assert.deepEqual(await replicasOf(), wanted)
+})
+
+test('leadership is given back to the preferred replica by a click', { timeout: 120_000 }, async (t) => {
+  const { page } = await open(t)
+  await createTopic(page, { topic: 'orders', numPartitions: 1, replicationFactor: 3 })
+  await page.click('a.topic-link')
+  const partition = () => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.topics.get('orders')[0])
+  // The brokers do the same by and by: then the order is turned once more.
+  await until('the preferred replica was made leader by hand', async () => {
+    const { leader, replicas } = await partition()
+    if (await page.$('[data-do=elect-one]') === null) {
+      if (leader === replicas[0]) {
+        await page.evaluate((replicas) => /** @type {any} */ (globalThis).tabmq.admin.alterPartitionReassignments({ topics: [{ topic: 'orders', partitionAssignment: [{ partition: 0, replicas }] }] }), [...replicas.slice(1), replicas[0]])
+      }
+      return false
+    }
+    await page.click('[data-do=elect-one]', { timeout: 2000 }).catch(() => {})
+    return /1 partition is led by its preferred replica again/.test(await page.textContent('.toasts'))
+  }, { timeoutMs: 60_000 })
+  await until('it leads', async () => {
+    const { leader, replicas } = await partition()
+    return leader === replicas[0] && await page.getAttribute('[data-leader]', 'data-leader') === String(leader)
+  })
+})
