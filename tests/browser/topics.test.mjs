@@ -135,15 +135,15 @@ test('a partition is drawn to scale: segments, log start, watermark, and where a
   await until('the offsets are told', async () => await figure(page, `${partition} [data-log-start]`) === 100 && await figure(page, `${partition} [data-high-watermark]`) === 1000)
   const segments = await figure(page, `${partition} [data-segments]`)
   assert.ok(segments >= 4, `${segments} segments`)
-  await until('each is drawn', async () => await page.locator(`${partition} .bar .segment`).count() === segments)
+  await until('each is drawn', async () => await page.locator(`${partition} .track .segment`).count() === segments)
   // From the log start, at the left, to the log end offset, at the right.
   const places = await page.evaluate(() => {
-    const bar = document.querySelector('[data-partition="0"] .bar').getBoundingClientRect()
+    const bar = document.querySelector('[data-partition="0"] .track').getBoundingClientRect()
     const share = (selector) => [...document.querySelectorAll(`[data-partition="0"] ${selector}`)].map((one) => {
       const { left, right } = one.getBoundingClientRect()
       return [(left - bar.left) / bar.width, (right - bar.left) / bar.width]
     })
-    return { segments: share('.bar .segment'), committed: share('.pin.committed'), position: share('.pin.position') }
+    return { segments: share('.track .segment'), committed: share('.pin.committed'), position: share('.pin.position') }
   })
   const near = (share, wanted, what) => assert.ok(Math.abs(share - wanted) < 0.01, `${what}: ${share}, not ${wanted}`)
   near(places.segments[0][0], 0, 'the first segment')

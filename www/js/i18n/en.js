@@ -317,6 +317,7 @@ export default {
   'topics.deleteText': 'Its records are deleted on every broker. This cannot be undone.',
   'topics.deleted': 'Deleted {topic}.',
   'topics.export': 'Export',
+  'topics.import': 'Import an exported one',
   'topics.exportTitle': 'Download the topic\'s records as Kafka\'s own files',
   'topics.exporting': 'Exporting {topic}…',
   'topics.exportingPart': 'Exporting {topic}: partition {partition} of {partitions}, {done}…',

@@ -314,6 +314,7 @@ export default {
   'topics.deleteText': '모든 브로커에서 레코드가 삭제되며 되돌릴 수 없습니다.',
   'topics.deleted': '{topic} 토픽을 삭제했습니다.',
   'topics.export': '내보내기',
+  'topics.import': '내보낸 토픽 가져오기',
   'topics.exportTitle': '토픽의 레코드를 카프카의 파일 그대로 내려받기',
   'topics.exporting': '{topic} 토픽을 내보내는 중…',
   'topics.exportingPart': '{topic} 토픽을 내보내는 중: 파티션 {partition}/{partitions}, {done}…',

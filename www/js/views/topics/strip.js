@@ -19,7 +19,7 @@ export function strip (replica, readers, colours) {
   const span = (from, to) => css({ left: at(from), width: `${Math.max(0, Math.min(to, logEnd) - Math.max(from, logStart)) / size * 100}%` })
   const pin = (kind, name, offset) => offset === null ? '' : html`<i class="pin ${kind} series-${colours.get(name) ?? 1}" title="${name}: ${kind === 'committed' ? t('topics.committedAt', { offset }) : t('topics.readsAt', { offset })}" ${css({ left: at(offset) })}></i>`
   return html`<div class="offset-strip" aria-hidden="true">
-    <div class="bar">
+    <div class="track">
       ${blocks(replica).map(({ from, to, size, active }, index) => html`<i class="segment ${index % 2 ? 'odd' : ''} ${active ? 'active' : ''}"
         title="${t('topics.segment', { from, to: to - 1, size: bytes(size) })}${active ? ` ${t('topics.segmentActive')}` : ''}" ${span(from, to)}></i>`)}
       ${highWatermark < logEnd ? html`<i class="uncommitted" title=${t('topics.uncommitted', { count: logEnd - highWatermark })} ${span(Math.max(highWatermark, logStart), logEnd)}></i>` : ''}

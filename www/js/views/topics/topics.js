@@ -72,7 +72,7 @@ class Topics extends View {
     const { found } = readConfigs(configs)
     const minIsr = Number(found.find(([name]) => name === 'min.insync.replicas')?.[1] ?? minIsrByDefault())
     const unsafe = Number(replicas) >= 1 ? safety(Number(replicas), minIsr) : ''
-    return html`<section class="panel" data-form="create"><h2>${t('topics.new')}</h2>
+    return html`<section class="panel" data-form="create"><div class="row spread"><h2>${t('topics.new')}</h2><a href="#/produce">${t('topics.import')}</a></div>
       <form novalidate @submit=${(event) => this.form.submit(event, (values) => this.#make(values))}>
         ${field(this.form, 'topic', { label: t('topics.name'), width: 18 })}
         ${field(this.form, 'partitions', { label: t('topics.partitions'), type: 'number', width: 5 })}
