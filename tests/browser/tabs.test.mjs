@@ -31,10 +31,7 @@ const openIn = (page, options = {}) => page.evaluate(async (options) => {
 }, options)
 
 /** @param {Page} page */
-const createOrders = (page) => page.evaluate(async () => {
-  const { here } = await import('/pages/tabs.js')
-  await here().cluster.kafka().admin().createTopics({ topics: [{ topic: 'orders', numPartitions: 3, replicationFactor: 3 }] })
-})
+const createOrders = (page) => page.evaluate(async () => (await import('/pages/tabs.js')).createOrders())
 
 /** @param {Page} page @param {string} tab */
 const startLoad = (page, tab) => page.evaluate(async (tab) => (await import('/pages/tabs.js')).startLoad(tab), tab)

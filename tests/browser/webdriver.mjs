@@ -64,6 +64,18 @@ export async function openSession(t, { name, driver, args, env, capabilities, sc
     version: /** @type {string} */ (session.capabilities.browserVersion),
     /** @param {string} url */
     navigate: (url) => call('POST', `${at}/url`, { url }),
+    /** Opens a tab, and goes on in it. @returns {Promise<string>} its handle */
+    async newTab() {
+      const { handle } = await call('POST', `${at}/window/new`, { type: 'tab' })
+      await call('POST', `${at}/window`, { handle })
+      return handle
+    },
+    /** @returns {Promise<string>} the handle of the tab that is driven now */
+    tab: () => call('GET', `${at}/window`),
+    /** @param {string} handle goes on in that tab */
+    goTo: (handle) => call('POST', `${at}/window`, { handle }),
+    /** Closes the tab that is driven now. */
+    closeTab: () => call('DELETE', `${at}/window`),
     reload: () => call('POST', `${at}/refresh`, {}),
     /** @param {string} script a function body @param {unknown[]} [args] @returns {Promise<any>} */
     execute: (script, args = []) => call('POST', `${at}/execute/sync`, { script, args }),

@@ -21,6 +21,14 @@ export async function open(options = {}) {
 /** @returns {any} what `open` and the loads have put there */
 export const here = () => globalThis
 
+export const role = () => here().cluster.role
+export const openedAs = async () => (await open()).role
+export const ackedSoFar = () => here().load.acked.length
+
+export async function createOrders() {
+  await here().cluster.kafka().admin().createTopics({ topics: [{ topic: 'orders', numPartitions: 3, replicationFactor: 3 }] })
+}
+
 /** Waits until `condition` holds. */
 export async function reach(what, condition, timeoutMs = 40_000) {
   const deadline = Date.now() + timeoutMs
