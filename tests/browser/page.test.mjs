@@ -42,7 +42,7 @@ test('flights are produced and consumed on while the leader of partition 0 is ki
   await page.fill('[data-form=produce] [name=key]', 'ann')
   await page.click('[data-form=produce] button.primary')
   await page.waitForSelector('[data-note=produce].good')
-  assert.match(await page.textContent('[data-note=produce]'), /Acked: orders, partition \d, offset 0\./)
+  assert.match(await page.textContent('[data-note=produce]'), /Acked: orders, partition \d, offset 0, in /)
 
   await page.click('[data-sample=flights]')
   await page.waitForFunction(() => /Producing/.test(document.querySelector('[data-note=file]').textContent) &&
