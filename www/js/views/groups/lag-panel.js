@@ -56,18 +56,16 @@ class LagPanel extends View {
   /** What happened to the group, and what was done to it. @param {number} from seconds since the epoch */
   #marks (from) {
     const { timeline, paused, heldBack } = app.store
-    const events = timeline.slice(0, timeline.length - (paused ? heldBack : 0)).filter((event) => event.group === this.group && event.at / 1000 >= from).map((event) => {
-      const { at, state, generation, members } = event
-      return state && { at, label: t('groups.mark.state', { state, generation, count: members.length }) }
-    })
-    const own = marksOf(this.group).filter(({ at }) => at / 1000 >= from).map(({ at, key, params }) => ({ at, label: t(`groups.mark.${key}`, params) }))
-    const all = [...events.filter(Boolean), ...own].sort((a, b) => a.at - b.at)
+    const shown = timeline.slice(0, timeline.length - (paused ? heldBack : 0))
+    const told = shown.filter((event) => event.type === 'groupState' && event.group === this.group).map(({ at, state, generation, members }) =>
+      ({ at, label: t('groups.mark.state', { state, generation, count: members.length }), own: false }))
+    const own = marksOf(this.group).map(({ at, key, params }) => ({ at, label: t(`groups.mark.${key}`, params), own: true }))
     const marks = []
-    for (const { at, label } of all) {
+    for (const mark of [...told, ...own].filter(({ at }) => at / 1000 >= from).sort((a, b) => a.at - b.at)) {
       const last = marks.at(-1)
       // A rebalance is many states within a moment: the last one counts.
-      if (last && at - last.begun < MARK_MS && !own.some((one) => one.label === label) && !last.own) Object.assign(last, { label })
-      else marks.push({ at: at / 1000, begun: at, label, own: own.some((one) => one.label === label) })
+      if (last && !last.own && !mark.own && mark.at - last.begun < MARK_MS) last.label = mark.label
+      else marks.push({ ...mark, at: mark.at / 1000, begun: mark.at })
     }
     return marks.slice(-MARKS_SHOWN)
   }
