@@ -89,6 +89,15 @@ export async function importTopic (cluster, topic, files, given) {
   })
 }
 
+/**
+ * What a topic of such files would be; a wrong one is refused.
+ * @param {Record<string, Uint8Array>} files @param {any} [given]
+ */
+export async function checkTopicFiles (files, given = {}) {
+  const { partitions } = await checkFiles(files, check(given, { signal: anything, onProgress: func }))
+  return { partitions: partitions.length, records: sum(partitions.map(({ records }) => records)) }
+}
+
 /** Runs `work` with an admin and a copier of its own, and closes them however it ends. */
 async function withClients (cluster, { timeout }, work) {
   const kafka = cluster.kafka({ clientId: 'tabmq-files', requestTimeout: Math.min(timeout, 10000) })

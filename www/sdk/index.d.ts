@@ -255,6 +255,8 @@ export interface InspectedBatch extends BatchHeader {
 }
 /** One whole batch; throws KafkaJSNonRetriableError with what is wrong with it. */
 export function inspectBatch (batch: Uint8Array): InspectedBatch
+/** Checks files as `importTopic` does, and creates nothing: TabmqFileError names the file and the byte of what is wrong. A cluster must have been opened. */
+export function checkTopicFiles (files: TopicFiles, options?: Pick<ImportOptions, 'signal' | 'onProgress'>): Promise<{ partitions: number, records: number }>
 
 export interface KafkaOptions { clientId?: string, requestTimeout?: number, logLevel?: number }
 
