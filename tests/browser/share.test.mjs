@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { unzipSync, zipSync } from 'fflate'
+import { deflateSync, unzipSync, zipSync } from 'fflate'
+import { DEFAULTS as GENERATOR } from '../../www/js/work/generators.js'
+import { DEFAULTS as MEMBER } from '../../www/js/work/members.js'
+import { decode, encode } from '../../www/js/views/share/scenario.js'
 import { openChromium, resultFile, startSite, until } from './harness.mjs'
 import { openPage, ready, violations } from './playground.mjs'
 
@@ -126,4 +129,104 @@ test('a file that is wrong is refused whole, with its place, in words', { timeou
   assert.match(await says('lost.zip', changed((manifest) => { manifest.topics.push({ ...manifest.topics[0], topic: 'lost' }) })), /files of topic lost are missing/)
   assert.match(await says('stray.zip', { ...whole, 'notes.txt': Buffer.from('x') }), /notes\.txt: it belongs to no topic/)
   assert.match(await says('json.zip', { ...whole, 'manifest.json': Buffer.from('{') }), /manifest\.json: not JSON/)
+})
+
+/** @type {import('../../www/js/views/share/scenario.js').Scenario} */
+const SCENARIO = {
+  brokers: 3,
+  topics: [{ topic: 'orders', partitions: 2, replicas: 3, configs: { 'retention.ms': '3600000' } }],
+  generators: [{ ...GENERATOR, topic: 'orders', rate: 50 }],
+  members: [{ ...MEMBER, group: 'billing', topics: ['orders'], clientId: 'reader-1' }],
+  links: [{ from: 1, to: 2, cut: false, delayMs: 100, lossRatio: 0.05 }],
+  down: [3]
+}
+/** Any JSON as the text of a link. @param {any} value */
+const linkOf = (value) => `1.${Buffer.from(deflateSync(Buffer.from(JSON.stringify(value)))).toString('base64url')}`
+
+test('a scenario comes back from its link as it was, and one of twenty topics fits into two thousand characters', () => {
+  assert.deepEqual(decode(encode(SCENARIO)), { scenario: SCENARIO, unknown: [] })
+  const large = { ...SCENARIO, topics: Array.from({ length: 20 }, (_, n) => ({ ...SCENARIO.topics[0], topic: `topic-${n}` })), generators: Array.from({ length: 10 }, (_, n) => ({ ...SCENARIO.generators[0], topic: `topic-${n}` })) }
+  assert.ok(encode(large).length < 2000)
+  const random = Array.from({ length: 200 }, () => ({ ...SCENARIO.topics[0], topic: Math.random().toString(36).repeat(3) }))
+  assert.throws(() => encode({ ...SCENARIO, topics: random }), { why: 'long' })
+})
+
+test('a bad link says which part; what the page does not know is named', () => {
+  const wrong = (change, facts) => {
+    const value = structuredClone(/** @type {any} */ (SCENARIO))
+    change(value)
+    assert.throws(() => decode(linkOf(value)), facts)
+  }
+  assert.throws(() => decode('2.abc'), { why: 'version', detail: '2' })
+  for (const text of ['', 'hello', '1.!!', '1.AAAA', encode(SCENARIO).slice(0, -6)]) assert.throws(() => decode(text), { why: 'text' }, text)
+  assert.throws(() => decode(linkOf([1])), { why: 'json' })
+  wrong((value) => { value.brokers = 12 }, { why: 'wrong', place: 'brokers' })
+  wrong((value) => { value.topics[0].partitions = 'six' }, { why: 'wrong', place: 'topics[0].partitions' })
+  wrong((value) => { delete value.generators[0].topic; value.generators[0].topic = '' }, { why: 'missing', place: 'generators[0].topic' })
+  wrong((value) => { value.members[0].topics = [] }, { why: 'missing', place: 'members[0].topics' })
+  wrong((value) => { value.links[0].to = 7 }, { why: 'wrong', place: 'links[0].to' })
+  wrong((value) => { value.down = [0] }, { why: 'wrong', place: 'down[0]' })
+  const { unknown, scenario } = decode(linkOf({ ...SCENARIO, weather: 'rain', topics: [{ ...SCENARIO.topics[0], colour: 'red' }] }))
+  assert.deepEqual(unknown, ['weather', 'topics[0].colour'])
+  assert.deepEqual(scenario, SCENARIO)
+})
+
+test('a link is made of what is on, opened elsewhere, shown before anything is done, and put on step by step', { timeout: 240_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await openPage(browser, site, { view: 'share' })
+  await page.goto(`${site.url}/?lang=en#/share?scenario=${encode(SCENARIO)}`)
+  await page.reload()
+  await page.waitForSelector('[data-scenario=good]')
+  const carried = await page.textContent('[data-scenario=good]')
+  for (const part of [/orders \(2 partitions\)/, /50\/s into orders/, /reader-1 \(billing\)/, /1→2 \+100 ms loses 5%/, /Broker 3/]) assert.match(carried, part)
+  assert.deepEqual(await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.listTopics()), [], 'nothing was done yet')
+  assert.deepEqual(await violations(page), [])
+  await page.click('[data-do=apply]')
+  await until('it is on', async () => /The scenario is on/.test(await page.textContent('[data-note=scenario]')), { timeoutMs: 60_000 })
+  assert.equal(await page.locator('.done li').count(), 5)
+  assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.brokers.get(3).state), 'crashed')
+  await until('records flow', () => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.rate('records/orders') > 10), { timeoutMs: 60_000 })
+  await until('the group reads', () => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.groups.get('billing')?.members.length === 1), { timeoutMs: 60_000 })
+  await page.click('[data-do=link]')
+  await page.waitForSelector('#scenario-link')
+  await page.screenshot({ path: await resultFile('scenario.png'), fullPage: true })
+  const link = await page.inputValue('#scenario-link')
+  const again = decode(new URLSearchParams(new URL(link).hash.split('?')[1]).get('scenario'))
+  assert.deepEqual(again, { scenario: SCENARIO, unknown: [] })
+
+  // In a cluster of its own, from the same link, with what the page does not know named.
+  await page.goto(`${site.url}/?lang=en&name=other#/share?scenario=${linkOf({ ...SCENARIO, weather: 'rain' })}`)
+  await page.waitForSelector('[data-unknown]')
+  assert.match(await page.textContent('[data-unknown]'), /does not know: weather/)
+  await Promise.all([page.waitForURL(/name=scenario-2/), page.click('[data-do=apply-new]')])
+  await ready(page)
+  await page.waitForSelector('[data-scenario=good]')
+  assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.cluster.name), 'scenario-2')
+
+  await page.goto(`${site.url}/?lang=en&name=scenario-2#/share?scenario=${encode(SCENARIO).slice(0, -5)}`)
+  await page.waitForSelector('[data-scenario=bad]')
+  assert.match(await page.textContent('[data-scenario=bad]'), /cut or changed/)
+})
+
+test('what the page did can be copied as commands, quoted for the shell', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t, { options: { permissions: ['clipboard-read', 'clipboard-write'] } })
+  const page = await openPage(browser, site, { view: 'share' })
+  await page.evaluate(async () => {
+    const { admin, kafka, source } = /** @type {any} */ (globalThis).tabmq
+    await admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 6, replicationFactor: 3, configEntries: [{ name: 'retention.ms', value: '60000' }] }] })
+    await kafka.producer().send({ topic: 'orders', messages: [{ key: 'ann', value: 'it\'s {"a": 1}' }] })
+    await admin.createTopics({ topics: [{ topic: 'orders' }] }).catch(() => {})
+    await source.kill(2)
+  })
+  await until('all is listed, and what failed is not', async () => await page.locator('.actions-done li').count() === 3)
+  await page.click('tabmq-commands button:text("Copy as")')
+  const said = await page.textContent('dialog')
+  assert.match(said, /kafka-topics\.sh --bootstrap-server \$BOOTSTRAP --create --topic orders --partitions 6 --replication-factor 3 --config retention\.ms=60000/)
+  assert.match(said, /printf %s 'it'\\''s \{"a": 1\}' \| kcat -P -b \$BOOTSTRAP -t orders -k ann/)
+  assert.match(said, /await producer\.send\(\{"topic":"orders","messages":\[\{"key":"ann","value":"it's \{\\"a\\": 1\}"\}\]\}\)/)
+  assert.match(said, /# broker 2 was killed: kill -9/)
+  await page.click('dialog section:nth-of-type(2) button')
+  await until('it is on the clipboard', async () => /kcat -P/.test(await page.evaluate(() => navigator.clipboard.readText())))
 })

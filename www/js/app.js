@@ -7,6 +7,7 @@
  * @property {import('./state/store.js').Store} store what is known of it; views draw from here
  * @property {any} kafka the page's own kafkajs-shaped client (clientId `page`)
  * @property {any} admin one shared admin of it
+ * @property {import('./state/actions.js').Actions} actions what a person did, to be copied as commands
  * @property {import('./demo.js').Demo} demo what a first visitor sees happen
  */
 

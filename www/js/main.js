@@ -3,6 +3,7 @@ import { app, option } from './app.js'
 import { Demo } from './demo.js'
 import { applySettings } from './shell/settings.js'
 import { openLive } from './source/live.js'
+import { Actions } from './state/actions.js'
 import { FIRST, opening } from './state/clusters.js'
 import { Store } from './state/store.js'
 import './shell/shell.js'
@@ -14,21 +15,23 @@ const started = performance.now()
 const name = option('name') ?? FIRST
 
 try {
-  app.source = await openLive({
+  app.actions = new Actions()
+  app.source = app.actions.source(await openLive({
     ...await opening(name),
     storage: option('storage') === 'memory' ? 'memory' : 'indexeddb',
     takeOver: option('takeOver') === 'yes'
-  })
+  }))
   if (option('takeOver')) history.replaceState(null, '', withoutTakeOver())
   app.store = new Store(app.source)
-  app.kafka = app.source.kafka({ clientId: 'page' })
+  app.kafka = app.actions.kafka(app.source.kafka({ clientId: 'page' }))
   app.admin = app.kafka.admin()
   app.demo = new Demo()
   // For the browser's console, and for tests.
   Object.assign(globalThis, { tabmq: { ...app, cluster: app.source.cluster } })
   await shell.opened(performance.now() - started)
   document.body.dataset.ready = 'true'
-  if (option('demo') !== 'off') await app.demo.begin()
+  // Who opens a link with a scenario is to see that one.
+  if (option('demo') !== 'off' && !location.hash.includes('scenario=')) await app.demo.begin()
 } catch (error) {
   console.warn(error)
   shell.failure = { error, cluster: name }

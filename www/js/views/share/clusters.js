@@ -78,7 +78,7 @@ class Clusters extends View {
     this.note = ''
     try {
       if (open) {
-        await app.demo.stop()
+        if (app.demo.state === 'running') await app.demo.stop()
         await destroyOpen(app.source.cluster)
         location.assign(addressOf(FIRST))
         if (name === FIRST) location.reload()
