@@ -21,3 +21,5 @@ node_modules/.bin/esbuild node_modules/uplot/dist/uPlot.esm.js --minify --log-le
 cp node_modules/papaparse/papaparse.min.js "$out/vendor/"
 cp node_modules/fflate/esm/browser.js "$out/vendor/fflate.js"
 cp node_modules/vega-datasets/data/{flights-20k.json,weather.csv,stocks.csv,penguins.json} "$out/data/"
+# The editor: a dozen packages that import each other by name become one file. Only the view that has it loads it.
+node_modules/.bin/esbuild scripts/codemirror.mjs --bundle --format=esm --minify --log-level=warning --outfile="$out/vendor/codemirror.js"

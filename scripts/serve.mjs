@@ -29,7 +29,8 @@ const TYPES = {
 const csp = (hashes) => [
   "default-src 'self'",
   ["script-src 'self' 'wasm-unsafe-eval'", ...hashes.map((hash) => `'sha256-${hash}'`)].join(' '),
-  "worker-src 'self'",
+  // blob: for the code that a person writes on the page: it runs as a module in a worker of its own, and only there.
+  "worker-src 'self' blob:",
   "img-src 'self' data: blob:",
   "object-src 'none'",
   "base-uri 'none'",

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openChromium, resultFile, startSite, until } from './harness.mjs'
+import { weigh } from './page-weight.mjs'
 import { openPage, ready, violations } from './playground.mjs'
 
 /** @param {import('playwright-core').Page} page */
@@ -123,4 +124,11 @@ test('brokers that do not come up: the page says why, and trying again helps whe
   await Promise.all([page.waitForEvent('load'), page.click('[data-do=again]')])
   await ready(page)
   assert.equal(await brokers(page), 3)
+})
+
+test('page and libraries, without the editor and the package, weigh less than 250 kB gzipped', async (t) => {
+  const { page, libraries, editor, ...rest } = await weigh()
+  t.diagnostic(`page ${page}, libraries ${libraries}, editor ${editor}, package ${rest.package}`)
+  assert.ok(page > 50_000 && libraries > 20_000 && editor > 50_000, 'they were found')
+  assert.ok(page + libraries < 250_000, `${page + libraries}`)
 })

@@ -17,11 +17,12 @@ export function addKey (key) {
   return () => { keys = keys.filter((other) => other !== key) }
 }
 
+/** In a shadow root, too: the editor has one. */
 const types = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
 
 /** @param {KeyboardEvent} event */
 function pressed (event) {
-  if (!enabled || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || types(event.target)) return
+  if (!enabled || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || types(event.composedPath()[0])) return
   if (document.querySelector('dialog[open]')) return
   const found = keys.findLast(({ key }) => key === event.key)
   if (!found) return

@@ -12,5 +12,6 @@ export const ROUTES = [
   { name: 'produce', tag: 'tabmq-produce', load: () => import('../views/produce/produce.js'), icon: 'M5 12h13M12 5l7 7-7 7' },
   { name: 'groups', tag: 'tabmq-groups', load: () => import('../views/groups/groups.js'), icon: 'M8 12a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM16 12a3 3 0 1 0 0-6M3 19c0-3 2-5 5-5s5 2 5 5M16 14c3 0 5 2 5 5' },
   { name: 'watch', tag: 'tabmq-watch', load: () => import('../views/watch/watch.js'), icon: 'M3 13h4l3-8 4 14 3-6h4' },
+  { name: 'code', tag: 'tabmq-code', load: () => import('../views/code.js'), icon: 'M9 6l-6 6 6 6M15 6l6 6-6 6' },
   { name: 'share', tag: 'tabmq-share', load: () => import('../views/share.js'), icon: 'M12 15V4M8 8l4-4 4 4M5 12v7h14v-7' }
 ]

@@ -49,16 +49,16 @@ function forget (name) {
 }
 
 /**
- * What `createCluster` is to be given: the brokers a cluster has, or those it is to have.
- * @param {string} name @returns {Promise<{ name: string, brokers: number, profile: any, config: Record<string, number> }>}
+ * What `createCluster` is to be given: how many brokers a new cluster is to have; one that is there has what it has.
+ * @param {string} name @returns {Promise<{ name: string, brokers: number | undefined, profile: any, config: Record<string, number> }>}
  */
 export async function opening (name) {
   const { brokers, profile } = { ...DEFAULTS, ...remembered()[name] }
-  const there = (await known()).find((one) => one.name === name)?.brokers
-  const count = there || (Number.isInteger(brokers) && brokers >= 1 && brokers <= BROKERS_MAX ? brokers : DEFAULTS.brokers)
+  const there = (await known()).find((one) => one.name === name)
+  const count = there?.brokers || (Number.isInteger(brokers) && brokers >= 1 && brokers <= BROKERS_MAX ? brokers : DEFAULTS.brokers)
   return {
     name,
-    brokers: count,
+    brokers: there ? undefined : count,
     profile: PROFILES.includes(profile) ? profile : DEFAULTS.profile,
     config: { 'default.replication.factor': Math.min(3, count), 'min.insync.replicas': count >= 3 ? 2 : 1, 'num.partitions': 6 }
   }

@@ -56,5 +56,8 @@ export async function start (given, again = undefined) {
 export async function ensureTopic (topic) {
   if (app.store.model.topics.has(topic)) return
   const replicationFactor = Math.min(3, app.store.model.brokers.size)
-  await app.admin.createTopics({ topics: [{ topic, numPartitions: PARTITIONS, replicationFactor }] })
+  await app.admin.createTopics({ topics: [{ topic, numPartitions: PARTITIONS, replicationFactor }] }).catch((error) => {
+    // Made just now, and the event that tells of it is still on its way.
+    if (error.type !== 'TOPIC_ALREADY_EXISTS') throw error
+  })
 }
