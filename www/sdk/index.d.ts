@@ -107,9 +107,9 @@ export interface Cluster extends AsyncDisposable {
    * and its data is deleted. `decommission` events tell the `phase` ('moving', 'stopping', 'gone') and how many `partitions` of
    * how many are still on it. Rejects (KafkaJSNonRetriableError) when it votes in the quorum, when too few brokers remain for a
    * topic's replicas, when a partition on it has no leader, or when nothing moves for a minute; what was begun goes on then,
-   * and another call as well.
+   * and another call as well. The signal ends the wait, not what was begun.
    */
-  decommission (id: number): Promise<void>
+  decommission (id: number, options?: { signal?: AbortSignal }): Promise<void>
   setLink (from: number, to: number, faults?: LinkFaults): void
   /** The first listener also gets the discrete events from before it, 1000 at most: what opening the cluster found. */
   on (name: 'event', listener: (event: ClusterEvent) => void): () => void

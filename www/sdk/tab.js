@@ -21,9 +21,9 @@ import { Feed } from './feed.js'
 import { exportTopic, importTopic } from './files.js'
 import { Guests } from './guests.js'
 import { Joined } from './joined.js'
-import { Kafka } from './kafka.js'
+import { Kafka, anything, asking } from './kafka.js'
 import { lend } from './lent.js'
-import { checkOptions } from './options.js'
+import { check, checkOptions } from './options.js'
 import { Presence } from './presence.js'
 import { Search } from './search.js'
 import { PortSocket } from './socket.js'
@@ -431,8 +431,9 @@ export class ClusterTab {
   }
 
   /** Moves a broker's replicas to the others, stops it, and deletes its data. `decommission` events tell how far that is. */
-  async decommission (id) {
-    return this.#command('decommission', id)
+  async decommission (id, given = {}) {
+    const { signal } = check(given, { signal: anything })
+    return asking(() => this.#command('decommission', id), signal)
   }
 
   /** What the brokers count, by Kafka's names, each broker's and the sum: half a second old. */
