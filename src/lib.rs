@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! types, time, rng, event, config, mutation <- protocol <- log <- effects <- replica, quorum <- controller, coordinator <- broker <- sim <- web
-//!                                            \- files <- client
+//!                                            \- files <- client  \- storage <- sim, web
 //! ```
 
 pub mod broker;
@@ -22,6 +22,7 @@ pub mod quorum;
 pub mod replica;
 pub mod rng;
 pub mod sim;
+pub mod storage;
 pub mod time;
 pub mod types;
 #[cfg(target_arch = "wasm32")]

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tabmq::log::io::{IoError, IoOp, IoResult};
-use tabmq::log::{AppendError, CompactionRules, LogConfig, PartitionLog, ReadOutcome};
+use tabmq::log::{
+    AppendError, CompactionRules, LogConfig, PartitionLog, ReadOutcome, stored_batches, unsealed,
+};
 use tabmq::protocol::batch;
 use tabmq::protocol::records::{BatchBuilder, BatchOptions, Record, decode_records};
 use tabmq::sim::storage::MemoryStorage;
@@ -268,7 +270,7 @@ impl World {
         self.model.retain(|record| record.offset < durable);
         self.batch_ends.retain(|end| *end <= durable);
         for chunk in self.storage.chunks(ID) {
-            for entry in batch::batches(&chunk.bytes) {
+            for entry in stored_batches(&chunk) {
                 let (header, range) = entry.expect("whole batches");
                 if header.base_offset >= durable && header.next_offset() <= self.log.log_end_offset() {
                     self.batch_ends.push(header.next_offset());
@@ -292,7 +294,7 @@ impl World {
             .storage
             .chunks(ID)
             .iter()
-            .flat_map(|chunk| records_of(&chunk.bytes))
+            .flat_map(|chunk| records_of(&unsealed(chunk)))
             .filter(|record| record.offset < durable.min(log.log_end_offset()) && record.offset >= start)
             .collect();
         assert!(found.is_sorted_by(|a, b| a.offset < b.offset), "stored twice, or out of order");
@@ -382,7 +384,7 @@ fn run(tail_bytes: usize, ops: &[Op]) -> usize {
     world.high_watermark = world.log.durable_end_offset();
     assert_eq!(world.log.dirt(world.now, world.high_watermark), None);
     world.check_content();
-    let size: usize = world.storage.chunks(ID).iter().map(|chunk| chunk.bytes.len()).sum();
+    let size: usize = world.storage.chunks(ID).iter().map(|chunk| unsealed(chunk).len()).sum();
     assert_eq!(world.log.size_bytes(), size as u64, "the log counts what is stored");
     world.cleanings
 }

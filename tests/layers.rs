@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("coordinator", DECIDERS),
     ("client", &["types", "time", "rng", "event", "config", "mutation", "protocol", "files"]),
     ("broker", CORE),
+    ("storage", &["types", "time", "rng", "event", "config", "mutation", "protocol", "log"]),
     (
         "sim",
         &[
@@ -31,6 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "mutation",
             "protocol",
             "log",
+            "storage",
             "effects",
             "replica",
             "quorum",
@@ -52,6 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "mutation",
             "protocol",
             "log",
+            "storage",
             "effects",
             "replica",
             "quorum",

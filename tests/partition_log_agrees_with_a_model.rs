@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use tabmq::log::io::{Chunk, IoError, IoOp, IoResult};
-use tabmq::log::{AppendError, IoOutcome, LogConfig, PartitionLog, ReadOutcome, TimestampLookup};
+use tabmq::log::io::{IoError, IoOp, IoResult};
+use tabmq::log::{
+    AppendError, IoOutcome, LogConfig, PartitionLog, ReadOutcome, TimestampLookup, stored_batches,
+};
 use tabmq::protocol::batch::{self, BatchHeader};
 use tabmq::protocol::records::{BatchBuilder, BatchOptions, decode_records};
 use tabmq::sim::storage::MemoryStorage;
@@ -429,11 +431,11 @@ impl World {
     /// What is stored of the segments from `first` on. Chunks below are to be deleted, and may still be uncut.
     fn stored(&self, first: Offset) -> Vec<Stored> {
         let mut all = Vec::new();
-        for Chunk { base, bytes } in self.storage.chunks(ID).into_iter().filter(|chunk| chunk.base >= first) {
-            for (i, entry) in batch::batches(&bytes).enumerate() {
+        for chunk in self.storage.chunks(ID).into_iter().filter(|chunk| chunk.base >= first) {
+            for (i, entry) in stored_batches(&chunk).enumerate() {
                 let (header, range) = entry.expect("whole");
-                assert!(i > 0 || header.base_offset == base);
-                all.push(Stored { header, bytes: bytes.slice(range) });
+                assert!(i > 0 || header.base_offset == chunk.base);
+                all.push(Stored { header, bytes: chunk.bytes.slice(range) });
             }
         }
         all

@@ -1,14 +1,18 @@
 //! The storage against real IndexedDB, in a dedicated worker.
 #![cfg(target_arch = "wasm32")]
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use bytes::Bytes;
 use js_sys::{Array, Uint8Array};
 use rexie::{ObjectStore, Rexie, TransactionMode};
-use tabmq::log::conformance::{Action, Found, steps};
 use tabmq::log::io::{Chunk, IoId, IoOp, IoResult, SegmentRow};
+use tabmq::storage::{Storage, conformance, recovered};
 use tabmq::types::{LogId, Offset};
 use tabmq::web::storage::IndexedDb;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::spawn_local;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
@@ -18,29 +22,31 @@ async fn execute(db: &IndexedDb, op: IoOp) -> IoResult {
     results.pop().expect("one operation, one result").1
 }
 
+struct Subject(IndexedDb);
+
+impl conformance::Subject for Subject {
+    type Storage = IndexedDb;
+
+    fn storage(&self) -> &IndexedDb {
+        &self.0
+    }
+
+    fn fail_next_write(&mut self) {
+        self.0.abort_next_write();
+    }
+
+    async fn reopen(&mut self) {
+        self.0.close();
+        self.0 = IndexedDb::open("test/conformance").await.unwrap();
+    }
+}
+
 #[wasm_bindgen_test]
 async fn indexeddb_keeps_every_rule_of_the_storage_contract() {
-    const NAME: &str = "test/conformance";
-    IndexedDb::delete(NAME).await.unwrap();
-    let mut db = IndexedDb::open(NAME).await.unwrap();
-    for step in steps() {
-        let found = match &step.action {
-            Action::FailNextWrite => {
-                db.abort_next_write();
-                continue;
-            }
-            Action::Reopen => {
-                db.close();
-                db = IndexedDb::open(NAME).await.unwrap();
-                Found::Recovered(db.recovered().await.unwrap())
-            }
-            Action::Execute(op) => Found::Result(execute(&db, op.clone()).await),
-        };
-        if let Err(difference) = step.check(&found) {
-            panic!("{difference}");
-        }
-    }
-    db.close();
+    IndexedDb::delete("test/conformance").await.unwrap();
+    let mut subject = Subject(IndexedDb::open("test/conformance").await.unwrap());
+    assert_eq!(conformance::check(&mut subject).await, Ok(()));
+    subject.0.close();
 }
 
 #[wasm_bindgen_test]
@@ -98,7 +104,7 @@ async fn chunks_of_every_size_are_read_as_they_were_written() {
     assert_eq!(execute(&db, cut).await, IoResult::Done);
     db.close();
     let db = IndexedDb::open(NAME).await.unwrap();
-    let tail = db.recovered().await.unwrap().logs.remove(&log).unwrap().tail;
+    let tail = recovered(&db).await.unwrap().logs.remove(&log).unwrap().tail;
     assert!(tail[..4] == chunks[..4] && tail[4..] == [kept], "{} chunks", tail.len());
     db.close();
 }
@@ -143,24 +149,83 @@ async fn database(name: &str, version: u32) -> Rexie {
         .unwrap()
 }
 
-#[wasm_bindgen_test]
-async fn a_database_of_the_first_version_keeps_its_records() {
-    const NAME: &str = "test/first-version";
-    let log = LogId::METADATA;
-    let old = database(NAME, 1).await;
-    let transaction = old.transaction(&["segments", "chunks"], TransactionMode::ReadWrite).unwrap();
-    let key = Array::of2(&log.to_string().into(), &JsValue::from_f64(0.0));
-    for (store, size) in [("segments", 3), ("chunks", 100_000)] {
-        let value = Uint8Array::from(vec![7; size].as_slice());
-        transaction.store(store).unwrap().put(&value, Some(&key)).await.unwrap();
-    }
+async fn put(db: &Rexie, store: &str, key: &JsValue, bytes: &[u8]) {
+    let transaction = db.transaction(&[store], TransactionMode::ReadWrite).unwrap();
+    transaction.store(store).unwrap().put(&Uint8Array::from(bytes), Some(key)).await.unwrap();
     transaction.done().await.unwrap();
-    old.close();
+}
+
+#[wasm_bindgen_test]
+async fn databases_of_every_earlier_format_are_read_whole_and_go_on_in_ours() {
+    let log = LogId::METADATA;
+    let key = |base: i64| Array::of2(&log.to_string().into(), &JsValue::from_f64(base as f64));
+    for version in 1..=2 {
+        let name = format!("test/format-{version}");
+        let old = database(&name, version).await;
+        put(&old, "meta", &"name".into(), b"small").await;
+        put(&old, "segments", &key(0), b"row").await;
+        put(&old, "chunks", &key(0), &[7; 100_000]).await;
+        if version == 2 {
+            for (piece, byte) in [(0, 1), (1, 2)] {
+                let key = key(9);
+                key.push(&JsValue::from_f64(piece.into()));
+                key.push(&JsValue::from_f64(2.0));
+                put(&old, "chunks", &key, &[byte; 50_000]).await;
+            }
+        }
+        old.close();
+        let mut chunks = vec![Chunk { base: Offset(0), bytes: vec![7; 100_000].into() }];
+        if version == 2 {
+            chunks.push(Chunk { base: Offset(9), bytes: [vec![1; 50_000], vec![2; 50_000]].concat().into() });
+        }
+        let db = IndexedDb::open(&name).await.unwrap();
+        let recovered = recovered(&db).await.unwrap();
+        assert_eq!(recovered.meta.get("name").map(Bytes::as_ref), Some(&b"small"[..]), "format {version}");
+        let found = &recovered.logs[&log];
+        assert_eq!(found.rows, [SegmentRow { base: Offset(0), bytes: Bytes::from_static(b"row") }]);
+        assert!(found.tail == chunks, "format {version}");
+        chunks.push(Chunk { base: Offset(20), bytes: vec![3; 90_000].into() });
+        let more =
+            IoOp::Append { log, chunks: chunks[chunks.len() - 1..].to_vec(), rows: vec![], flush: false };
+        assert_eq!(execute(&db, more).await, IoResult::Done);
+        let read = IoOp::Read { log, from: Offset(0), bytes_max: 1 << 20 };
+        assert!(execute(&db, read).await == IoResult::Read(chunks), "format {version}");
+        db.close();
+        let ours = Rexie::builder(&name).build().await.unwrap();
+        assert_eq!(ours.version().unwrap(), 3, "it has our format's number now");
+        ours.close();
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_connection_makes_way_for_a_newer_version_and_fails_from_then_on() {
+    const NAME: &str = "test/made-way";
+    IndexedDb::delete(NAME).await.unwrap();
     let db = IndexedDb::open(NAME).await.unwrap();
-    let recovered = db.recovered().await.unwrap().logs.remove(&log).unwrap();
-    assert_eq!(recovered.rows.len(), 1);
-    assert!(recovered.tail == [Chunk { base: Offset(0), bytes: vec![7; 100_000].into() }]);
+    let op = IoOp::WriteMeta { key: "a".to_owned(), value: Bytes::from_static(b"1"), flush: false };
+    assert_eq!(execute(&db, op.clone()).await, IoResult::Done);
+    let stores = ["meta", "segments", "chunks"];
+    let builder = Rexie::builder(NAME).version(9);
+    let newer = stores.iter().fold(builder, |builder, name| builder.add_object_store(ObjectStore::new(name)));
+    newer.build().await.unwrap().close();
+    let refused = execute(&db, op).await;
+    assert!(format!("{refused:?}").contains("written by a newer version of tabmq"), "{refused:?}");
     db.close();
+}
+
+#[wasm_bindgen_test]
+async fn a_database_that_was_deleted_under_its_connection_is_not_made_anew() {
+    const NAME: &str = "test/deleted";
+    IndexedDb::delete(NAME).await.unwrap();
+    let db = IndexedDb::open(NAME).await.unwrap();
+    let op = IoOp::WriteMeta { key: "a".to_owned(), value: Bytes::from_static(b"1"), flush: false };
+    assert_eq!(execute(&db, op.clone()).await, IoResult::Done);
+    db.close();
+    IndexedDb::delete(NAME).await.unwrap();
+    for _ in 0..2 {
+        let refused = execute(&db, op.clone()).await;
+        assert!(format!("{refused:?}").contains("was deleted while it was in use"), "{refused:?}");
+    }
 }
 
 #[wasm_bindgen_test]
@@ -168,22 +233,94 @@ async fn a_database_of_a_newer_version_is_refused_and_stays_as_it_is() {
     const NAME: &str = "test/newer-version";
     database(NAME, 9).await.close();
     let Err(refusal) = IndexedDb::open(NAME).await else { panic!("a newer database was opened") };
-    assert!(format!("{refusal:?}").contains("version"), "{refusal:?}");
+    assert!(format!("{refusal:?}").contains("written by a newer version of tabmq"), "{refusal:?}");
     let again = Rexie::builder(NAME).version(9).build().await.unwrap();
     assert_eq!(again.version().unwrap(), 9);
     again.close();
 }
 
+/// Makes this worker's IndexedDB able to do what a browser does when it takes a connection away (IndexedDB 3.0, "close a
+/// database connection", forced): aborts what is under way, then closes. Gives the function that does it.
+fn closing_by_force() -> js_sys::Function {
+    let text = "(() => {
+        const live = new Map()
+        const begin = IDBDatabase.prototype.transaction
+        IDBDatabase.prototype.transaction = function (...given) {
+            const transaction = begin.apply(this, given)
+            if (!live.has(this)) live.set(this, new Set())
+            live.get(this).add(transaction)
+            for (const end of ['complete', 'abort']) transaction.addEventListener(end, () => live.get(this).delete(transaction))
+            return transaction
+        }
+        return () => {
+            let aborted = 0
+            for (const [database, transactions] of live) {
+                for (const transaction of transactions) try { transaction.abort(); aborted++ } catch {}
+                database.close()
+            }
+            live.clear()
+            return aborted
+        }
+    })()";
+    js_sys::eval(text).unwrap().unchecked_into()
+}
+
 #[wasm_bindgen_test]
-async fn a_connection_that_was_closed_is_opened_again() {
+async fn a_connection_that_the_browser_closes_again_and_again_under_load_loses_and_doubles_no_append() {
     const NAME: &str = "test/reopened";
+    const APPENDS: i64 = 300;
     IndexedDb::delete(NAME).await.unwrap();
-    let db = IndexedDb::open(NAME).await.unwrap();
-    let op = IoOp::WriteMeta { key: "a".to_owned(), value: Bytes::from_static(b"1"), flush: false };
-    assert_eq!(execute(&db, op.clone()).await, IoResult::Done);
-    // What browsers do to hidden tabs.
-    db.close();
-    assert_eq!(execute(&db, op).await, IoResult::Done);
-    assert_eq!(db.recovered().await.unwrap().meta.len(), 1);
+    let close = closing_by_force();
+    let db = Rc::new(IndexedDb::open(NAME).await.unwrap());
+    let log = LogId::METADATA;
+    let chunk = |base: i64| Chunk { base: Offset(base), bytes: vec![base as u8; 5000].into() };
+    let stop = Rc::new(Cell::new(false));
+    let aborted = Rc::new(Cell::new(0));
+    let (stopped, count) = (Rc::clone(&stop), Rc::clone(&aborted));
+    spawn_local(async move {
+        for round in 0.. {
+            if stopped.get() {
+                break;
+            }
+            // Now in the middle of a transaction, now between two.
+            gloo_timers::future::TimeoutFuture::new(round % 4).await;
+            let hit = close.call0(&JsValue::NULL).unwrap().as_f64().unwrap();
+            count.set(count.get() + hit as u32);
+        }
+    });
+    let mut acked = Vec::new();
+    let mut failed = 0;
+    let mut next = 0;
+    while next < APPENDS || aborted.get() < 20 {
+        let run: Vec<i64> = (next..next + 1 + next % 5).collect();
+        let ops = run.iter().map(|base| {
+            let rows = vec![SegmentRow { base: Offset(0), bytes: Bytes::from_static(b"row") }];
+            let op = IoOp::Append { log, chunks: vec![chunk(*base)], rows, flush: base % 7 == 0 };
+            (IoId(*base as u64), op)
+        });
+        let results = db.execute(ops.collect()).await;
+        if results.iter().all(|(_, result)| *result == IoResult::Done) {
+            acked.extend(run);
+            next = acked.len() as i64;
+            continue;
+        }
+        // Closed more often in a row than it was tried: as the log does, cut, and write it again.
+        failed += 1;
+        let cut = || IoOp::Truncate { log, to: Offset(next), keep: None, rows: vec![] };
+        while execute(&db, cut()).await != IoResult::Done {}
+    }
+    stop.set(true);
+    let read = || IoOp::Read { log, from: Offset(0), bytes_max: 1 << 24 };
+    let mut found = execute(&db, read()).await;
+    while matches!(found, IoResult::Failed(_)) {
+        found = execute(&db, read()).await;
+    }
+    let all: Vec<Chunk> = (0..next).map(chunk).collect();
+    assert!(
+        found == IoResult::Read(all),
+        "{} acked, {failed} runs failed, {} aborted",
+        acked.len(),
+        aborted.get()
+    );
     db.close();
 }

@@ -32,7 +32,8 @@ use crate::controller::{Changes, Controller, MetadataImage};
 use crate::coordinator::GroupCoordinator;
 use crate::effects::{Effects, Lane, PeerError, PeerResult, Reply, ReplyToken, RequestId};
 use crate::event::ClusterEvent;
-use crate::log::io::{IoId, IoOp, IoResult, Recovered};
+use crate::log::Opened;
+use crate::log::io::{IoId, IoOp, IoResult};
 use crate::protocol::supported_versions;
 use crate::quorum::{QUORUM_STATE_KEY, Quorum};
 use crate::replica::ReplicaManager;
@@ -161,7 +162,8 @@ pub struct Broker {
 
 impl Broker {
     /// A broker on what its storage holds. `seed` gives its random numbers.
-    pub fn new(config: BrokerConfig, mut recovered: Recovered, seed: u64, now: Instant) -> Self {
+    pub fn new(config: BrokerConfig, found: impl Into<Opened>, seed: u64, now: Instant) -> Self {
+        let mut recovered: Opened = found.into();
         let mut rng = Rng::new(seed);
         let mut fx = Effects::default();
         let metadata_log = recovered.logs.remove(&LogId::METADATA).unwrap_or_default();

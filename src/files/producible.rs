@@ -1,5 +1,6 @@
-//! A stored batch as a producer may send it. Compaction leaves batches that no leader takes: offsets without a record, a
-//! delete horizon. Their records go into a new batch, with the same codec; every other batch goes as it is.
+//! A stored batch as a producer may send it. There are batches that no leader takes: those that compaction has left, with
+//! offsets without a record or a delete horizon, and those that say their time is the broker's. Their records go into a new
+//! batch, with the same codec; every other batch goes as it is.
 
 use bytes::Bytes;
 
@@ -18,7 +19,9 @@ pub struct Rewritten {
 
 /// True when a leader takes the batch as it is.
 pub fn is_producible(header: &BatchHeader) -> bool {
-    header.last_offset_delta == header.record_count - 1 && header.delete_horizon().is_none()
+    header.last_offset_delta == header.record_count - 1
+        && header.delete_horizon().is_none()
+        && !header.is_log_append_time()
 }
 
 /// The records of a batch that is not producible, with their times; none when it has no record.

@@ -10,7 +10,8 @@
 //!    leaves a whole log behind, so that a crash in between costs nothing. Segments that have become small are merged.
 //!
 //! Offsets, leader epochs and the last sequence number of each producer stay as they were. A cut of the log's end or a
-//! failed write ends the cleaning, and the next one begins anew; a deletion of the log's front waits for its end.
+//! failed write ends the cleaning, and the next one begins anew; a deletion of the log's front waits for its end. So does
+//! damage that the first pass finds: where nothing may be missing yet, and something is, nothing is cleaned.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +19,8 @@ use bytes::Bytes;
 
 use super::io_queue::CHUNK_BYTES_MAX;
 use super::partition_log::{PartitionLog, facts_of};
-use super::segment::Segment;
-use super::tail::join;
+use super::seal::{SEAL_BYTES_EACH, seal, stored_batches};
+use super::segment::{Segment, SegmentFacts};
 use crate::log::io::{Chunk, IoOp, SegmentRow};
 use crate::protocol::batch::{self, BatchError};
 use crate::protocol::compacted::{Compacted, Tombstones, compact_batch};
@@ -83,6 +84,8 @@ pub(super) struct Cleaning {
     noting: bool,
     /// The segment in work, as it will be.
     segment: Option<Segment>,
+    /// Segments of which nothing is missing so far, as first and next offset.
+    dense: Vec<(Offset, Offset)>,
     /// What to do when storage has taken the last slice.
     rewritten: Option<Rewritten>,
     from: Offset,
@@ -148,10 +151,13 @@ impl PartitionLog {
         }
         // From here on storage has other chunks than memory, and perhaps fewer offsets.
         self.tail.evict_below(to);
-        self.segments
-            .iter_mut()
-            .filter(|segment| segment.base < to)
-            .for_each(|segment| segment.sparse = true);
+        let ends: Vec<Offset> = self.segments.iter().skip(1).map(|next| next.base).collect();
+        let mut dense = Vec::new();
+        for (segment, end) in self.segments.iter_mut().zip(ends).filter(|(segment, _)| segment.base < to) {
+            if !std::mem::replace(&mut segment.sparse, true) {
+                dense.push((segment.base, end));
+            }
+        }
         self.cleaned = None;
         self.cleaning = Some(Cleaning {
             to,
@@ -163,6 +169,7 @@ impl PartitionLog {
             at,
             noting: true,
             segment: None,
+            dense,
             rewritten: None,
             from: self.first_base(),
             bytes_before: 0,
@@ -174,8 +181,16 @@ impl PartitionLog {
 
     /// Ends a cleaning that can't go on: what it has done so far stays.
     pub(super) fn abort_cleaning(&mut self) {
-        if self.cleaning.take().is_some() {
+        if let Some(cleaning) = self.cleaning.take() {
             self.queue.forget_cleaning();
+            self.nothing_is_missing_in(&cleaning.dense);
+        }
+    }
+
+    /// Segments that a cleaning leaves as they were.
+    fn nothing_is_missing_in(&mut self, dense: &[(Offset, Offset)]) {
+        for segment in &mut self.segments {
+            segment.sparse &= dense.iter().all(|(base, _)| *base != segment.base);
         }
     }
 
@@ -187,11 +202,12 @@ impl PartitionLog {
             false => self.clean(&mut cleaning, chunks),
         };
         match step {
-            // A batch that cannot be read: better no cleaning than a wrong one.
-            Err(_) => return,
+            // A batch that cannot be read, or is not there: better no cleaning than a wrong one.
+            Err(_) => return self.nothing_is_missing_in(&cleaning.dense),
             Ok(Step::Read) => self.queue.read_to_clean(cleaning.at, SLICE_BYTES),
             Ok(Step::Write(op)) => self.queue.rewrite(op),
             Ok(Step::End) => {
+                self.nothing_is_missing_in(&cleaning.dense);
                 self.cleaned = Some(Cleaned {
                     from: cleaning.from,
                     to: cleaning.to,
@@ -270,13 +286,15 @@ impl PartitionLog {
         let segment = segment.get_or_insert_with(|| Segment {
             facts: Default::default(),
             time_index: Vec::new(),
+            sparse: !cleaning.dense.iter().any(|(base, _)| *base == known.base),
             ..known.clone()
         });
         let index_bytes = Segment::index_bytes(self.config.segment_bytes);
         let mut kept: Vec<(Offset, Bytes)> = Vec::new();
         let mut changed = false;
+        let sizes_before = (cleaning.bytes_before, cleaning.bytes_after);
         for chunk in &mine {
-            for entry in batch::batches(&chunk.bytes) {
+            for entry in stored_batches(chunk) {
                 let (header, range) = entry?;
                 let bytes = chunk.bytes.slice(range);
                 cleaning.bytes_before += bytes.len() as u64;
@@ -306,6 +324,7 @@ impl PartitionLog {
         }
         let from = cleaning.at;
         cleaning.at = slice_end;
+        segment.sparse |= changed;
         let packed = pack(kept);
         changed |= packed.len() * 2 <= mine.len();
         let chunks = if changed { packed } else { Vec::new() };
@@ -315,9 +334,16 @@ impl PartitionLog {
             if !changed {
                 return Ok(Step::Read);
             }
-            // The row's sums stay as they were until the segment is through.
-            let rows = vec![self.closed_row(known, end)];
-            cleaning.rewritten = None;
+            // The row's other sums stay as they were until the segment is through.
+            let (before, after) = sizes_before;
+            let gone = (cleaning.bytes_before - before).saturating_sub(cleaning.bytes_after - after);
+            let size_bytes = known.facts.size_bytes.saturating_sub(gone);
+            let facts = SegmentFacts { size_bytes, ..known.facts };
+            let smaller = Segment { facts, sparse: segment.sparse, ..known.clone() };
+            cleaning.dense.retain(|(base, _)| !smaller.sparse || *base != smaller.base);
+            let rows = vec![self.closed_row(&smaller, end)];
+            cleaning.rewritten =
+                Some(Rewritten { segment: Segment { sparse: true, ..smaller }, merged: None });
             return Ok(Step::Write(IoOp::Rewrite { log: self.id, from, to, chunks, rows, gone: Vec::new() }));
         }
         let mut finished = Segment { cleaned_to: Some(cleaning.to.min(end)), ..segment.clone() };
@@ -328,6 +354,7 @@ impl PartitionLog {
             gone.push(finished.base);
             finished = merged;
         }
+        cleaning.dense.retain(|(base, _)| *base != known.base && *base != finished.base);
         let rows = vec![self.closed_row(&finished, end)];
         cleaning.rewritten = Some(Rewritten { segment: finished, merged: gone.first().copied() });
         Ok(Step::Write(IoOp::Rewrite { log: self.id, from, to, chunks, rows, gone }))
@@ -349,14 +376,21 @@ impl Cleaning {
     fn note(&mut self, chunks: &[Chunk]) -> Result<Step, BatchError> {
         let before = self.at;
         'slice: for chunk in chunks {
-            for entry in batch::batches(&chunk.bytes) {
+            for entry in stored_batches(chunk) {
                 let (header, range) = entry?;
-                if header.next_offset() <= self.at || header.is_control() {
+                if header.next_offset() <= self.at {
                     continue;
+                }
+                if header.base_offset > self.at {
+                    self.check_gap(header.base_offset)?;
                 }
                 if header.base_offset >= self.to {
                     self.at = self.to;
                     break 'slice;
+                }
+                if header.is_control() {
+                    self.at = header.next_offset();
+                    continue;
                 }
                 // The buffer takes one batch at least, or there would be no end.
                 if self.held > self.budget {
@@ -375,11 +409,23 @@ impl Cleaning {
             }
         }
         // Nothing more: the rest of the range is a gap.
+        if self.at == before {
+            self.check_gap(self.to)?;
+        }
         if self.at >= self.to || self.at == before {
             self.noting = false;
             self.at = self.from;
         }
         Ok(Step::Read)
+    }
+
+    /// Storage has nothing from `at` to `next`: that is damage where nothing may be missing.
+    fn check_gap(&self, next: Offset) -> Result<(), BatchError> {
+        let touched = |(base, end): &(Offset, Offset)| *base < next && self.at < *end;
+        match self.dense.iter().any(touched) {
+            true => Err(BatchError::Inconsistent("batches are missing")),
+            false => Ok(()),
+        }
     }
 
     fn compact(&self, bytes: &Bytes, keep_empty: bool) -> Result<Compacted, BatchError> {
@@ -402,7 +448,7 @@ impl Cleaning {
 
 fn last_offset_of(chunks: &[&Chunk]) -> Option<Offset> {
     let last = chunks.last()?;
-    batch::batches(&last.bytes).map_while(Result::ok).last().map(|(header, _)| header.next_offset())
+    stored_batches(last).map_while(Result::ok).last().map(|(header, _)| header.next_offset())
 }
 
 /// Batches in as few chunks as may be.
@@ -410,12 +456,12 @@ fn pack(batches: Vec<(Offset, Bytes)>) -> Vec<Chunk> {
     let mut runs: Vec<(Offset, usize, Vec<Bytes>)> = Vec::new();
     for (base, bytes) in batches {
         match runs.last_mut() {
-            Some((_, size, run)) if *size + bytes.len() <= CHUNK_BYTES_MAX => {
-                *size += bytes.len();
+            Some((_, size, run)) if *size + bytes.len() + SEAL_BYTES_EACH <= CHUNK_BYTES_MAX => {
+                *size += bytes.len() + SEAL_BYTES_EACH;
                 run.push(bytes);
             }
-            _ => runs.push((base, bytes.len(), vec![bytes])),
+            _ => runs.push((base, bytes.len() + SEAL_BYTES_EACH, vec![bytes])),
         }
     }
-    runs.into_iter().map(|(base, size, run)| Chunk { base, bytes: join(size, run.iter()) }).collect()
+    runs.into_iter().map(|(base, _, run)| seal(base, run.iter())).collect()
 }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::tail::join;
+use super::seal::{SEAL_BYTES_EACH, seal};
 use crate::log::io::{Chunk, IoOp, SegmentRow};
 use crate::types::{LogId, Offset};
 
@@ -80,7 +80,7 @@ impl IoQueue {
 
     /// Queues one batch; true when it begins a chunk of its own.
     pub fn append(&mut self, base: Offset, next: Offset, bytes: Bytes, starts_segment: bool) -> bool {
-        let new_piece = bytes.len();
+        let new_piece = bytes.len() + SEAL_BYTES_EACH;
         let (chunks, size) = self.growing_append(new_piece, next);
         *size += new_piece;
         match chunks.last_mut() {
@@ -250,13 +250,14 @@ impl IoQueue {
 
 impl PendingChunk {
     fn to_chunk(&self) -> Chunk {
-        Chunk { base: self.base, bytes: join(self.size, self.pieces.iter()) }
+        seal(self.base, self.pieces.iter())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::unsealed;
 
     fn queue() -> IoQueue {
         IoQueue::new(LogId::METADATA)
@@ -268,7 +269,7 @@ mod tests {
 
     fn sizes(op: &IoOp) -> Vec<usize> {
         match op {
-            IoOp::Append { chunks, .. } => chunks.iter().map(|chunk| chunk.bytes.len()).collect(),
+            IoOp::Append { chunks, .. } => chunks.iter().map(|chunk| unsealed(chunk).len()).collect(),
             other => panic!("{other:?}"),
         }
     }

@@ -9,6 +9,8 @@
 //! - When a write fails the log falls back to what is durable and asks storage to cut there; until that has succeeded
 //!   appends are refused (`storage_failed`). If the cut fails too, call `retry_storage` on a timer.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
 use super::batch_facts::{Batch, BatchFacts, ProducerFacts};
@@ -23,7 +25,8 @@ use super::tail::Tail;
 use super::truncation::Scan;
 use crate::log::io::{IoError, IoOp, IoResult, SegmentRow};
 use crate::mutation::{Mutation, mutated};
-use crate::protocol::batch::{self, BatchHeader};
+use crate::protocol::batch::{self, BatchError, BatchHeader};
+use crate::protocol::records::CheckedRecords;
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, LogId, Offset};
 
@@ -43,6 +46,52 @@ pub struct AppendInfo {
     pub duplicate: bool,
     /// Base of the segment that was opened for it (of the last, if for a follower there were several).
     pub rolled: Option<Offset>,
+}
+
+/// What a leader is to append.
+#[derive(Debug, Clone, Copy)]
+pub enum NewRecords<'a> {
+    /// Batches as they came.
+    Unchecked(&'a Bytes),
+    /// A batch that was checked down to its records: the log need not go over its bytes again.
+    Checked(&'a CheckedRecords),
+}
+
+impl<'a> From<&'a Bytes> for NewRecords<'a> {
+    fn from(records: &'a Bytes) -> Self {
+        NewRecords::Unchecked(records)
+    }
+}
+
+impl<'a> From<&'a CheckedRecords> for NewRecords<'a> {
+    fn from(records: &'a CheckedRecords) -> Self {
+        NewRecords::Checked(records)
+    }
+}
+
+impl NewRecords<'_> {
+    fn bytes(&self) -> &Bytes {
+        match self {
+            NewRecords::Unchecked(records) => records,
+            NewRecords::Checked(records) => records.batch(),
+        }
+    }
+
+    /// Whole, valid batches with their places.
+    fn batches(&self) -> Result<Vec<(BatchHeader, Range<usize>)>, BatchError> {
+        let records = match self {
+            NewRecords::Unchecked(records) => records,
+            NewRecords::Checked(records) => {
+                return Ok(vec![(records.header.clone(), 0..records.batch().len())]);
+            }
+        };
+        let checked = |found: Result<(BatchHeader, Range<usize>), BatchError>| {
+            let (_, range) = found?;
+            let batch = records.get(range.clone()).unwrap_or_default();
+            Ok((batch::validate_batch(batch)?, range))
+        };
+        batch::batches(records).map(checked).collect()
+    }
 }
 
 /// What a read found.
@@ -210,29 +259,27 @@ impl PartitionLog {
 
     /// Appends a producer's (or coordinator's) batches: checks them, assigns offsets and `epoch`, notes idempotence.
     /// All or nothing.
-    pub fn append_as_leader(
+    pub fn append_as_leader<'a>(
         &mut self,
-        records: &Bytes,
+        records: impl Into<NewRecords<'a>>,
         epoch: LeaderEpoch,
         now: Instant,
     ) -> Result<AppendInfo, AppendError> {
         self.check_writable()?;
+        let records: NewRecords = records.into();
         if let Some(latest) = self.epochs.latest().filter(|latest| *latest > epoch) {
             return Err(AppendError::EpochWentBack { latest, got: epoch });
         }
+        let valid = records.batches().map_err(AppendError::CorruptBatch)?;
+        let records = records.bytes();
         let mut patched = BytesMut::from(records.as_ref());
         let log_append_time = self.config.log_append_time.then(|| now.as_timestamp());
         let mut next = self.log_end;
         let mut found = Vec::new();
-        for entry in batch::batches(records) {
-            let (_, range) = entry.map_err(AppendError::CorruptBatch)?;
-            // `batches` yields ranges within what it was given, and `patched` is as long.
-            let (Some(original), Some(copy)) = (records.get(range.clone()), patched.get_mut(range.clone()))
-            else {
-                continue;
-            };
-            let header = batch::validate_batch(original).map_err(AppendError::CorruptBatch)?;
-            self.check_batch(&header, original.len(), now)?;
+        for (header, range) in valid {
+            self.check_batch(&header, range.len(), now)?;
+            // The ranges are within what was given, and `patched` is as long.
+            let Some(copy) = patched.get_mut(range.clone()) else { continue };
             batch::set_base_offset(copy, next);
             batch::set_leader_epoch(copy, epoch);
             if let Some(time) = log_append_time {
@@ -240,7 +287,7 @@ impl PartitionLog {
             }
             let max_timestamp = log_append_time.unwrap_or(header.max_timestamp);
             let facts =
-                BatchFacts { epoch: Some(epoch), max_timestamp, ..facts_of(&header, next, original.len()) };
+                BatchFacts { epoch: Some(epoch), max_timestamp, ..facts_of(&header, next, range.len()) };
             next = facts.next;
             found.push((facts, range));
         }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::partition_log::PartitionLog;
+use super::seal::stored_batches;
 use super::tail::join;
 use crate::log::io::Chunk;
 use crate::protocol::batch::{self, BatchHeader};
@@ -78,7 +79,8 @@ impl PartitionLog {
                 }
                 let fits = picked.size + range.len() <= bytes_max || (picked.size == 0 && min_one);
                 if !fits || header.next_offset() > up_to {
-                    end = Some(true);
+                    // A first one that is damaged may only claim to end there: nobody would ever get past it.
+                    end = Some(picked.size > 0 || is_whole(chunk, range));
                     break;
                 }
                 if !is_whole(chunk, range.clone()) {
@@ -105,7 +107,7 @@ impl PartitionLog {
         chunk: &'a Chunk,
     ) -> impl Iterator<Item = Option<(BatchHeader, Range<usize>)>> + 'a {
         let mut before = None;
-        batch::batches(&chunk.bytes).map(move |found| {
+        stored_batches(chunk).map(move |found| {
             let (header, range) = found.ok()?;
             let expected = before.replace(header.next_offset());
             let fits = match expected {

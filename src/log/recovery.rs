@@ -1,19 +1,27 @@
 //! Opening a log: rows give the closed segments, a scan of the last segment's chunks gives the rest. Every batch is
 //! checked (CRC, offsets without a gap, epochs that do not fall); the log is cut at the first that fails.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
 use super::batch_facts::Batch;
 use super::config::LogConfig;
 use super::epoch_cache::EpochCache;
 use super::io_queue::IoQueue;
 use super::partition_log::{PartitionLog, facts_of};
 use super::producer_state::ProducerState;
+use super::seal::{stored_batches, unsealed};
 use super::segment::{DecodedRow, Segment, decode_row};
 use super::tail::{StateBefore, Tail};
-use crate::log::io::{Chunk, IoOp, RecoveredLog};
+use crate::log::io::{Chunk, IoOp, Recovered, RecoveredLog, SegmentRow};
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::{self, BatchError};
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, LogId, Offset};
+
+/// How much of a log's end is kept in memory until its owner says how much it may be.
+const OPENING_TAIL_BYTES: usize = 64 * 1024;
 
 /// Why a log's tail was cut when it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,33 +73,124 @@ impl std::fmt::Display for CutReason {
     }
 }
 
+/// A log that is being opened, as its chunks come: however large its last segment is, only the end of it is held.
+#[derive(Debug, Clone, Default)]
+pub struct LogOpening {
+    rows: Vec<SegmentRow>,
+    /// Not looked at yet.
+    chunks: Vec<Chunk>,
+    /// What was looked at so far, and where it ended too early.
+    scanned: Option<Box<(PartitionLog, Option<Cut>)>>,
+}
+
+/// The first thing that was wrong with the last segment.
+#[derive(Debug, Clone)]
+struct Cut {
+    reason: CutReason,
+    /// Bytes of it and behind it.
+    bytes: u64,
+}
+
+/// What a broker opens on.
+#[derive(Debug, Clone, Default)]
+pub struct Opened {
+    /// All small values of its storage.
+    pub meta: BTreeMap<String, Bytes>,
+    /// Each log.
+    pub logs: BTreeMap<LogId, LogOpening>,
+}
+
+impl From<Recovered> for Opened {
+    fn from(found: Recovered) -> Opened {
+        let logs = found.logs.into_iter().map(|(id, log)| (id, LogOpening::from(log))).collect();
+        Opened { meta: found.meta, logs }
+    }
+}
+
+impl From<RecoveredLog> for LogOpening {
+    fn from(found: RecoveredLog) -> LogOpening {
+        LogOpening { rows: found.rows, chunks: found.tail, scanned: None }
+    }
+}
+
+impl LogOpening {
+    /// Takes the next chunks of the last segment (all chunks, when there is no row), ascending.
+    pub fn scan(&mut self, id: LogId, chunks: Vec<Chunk>, now: Instant) {
+        self.chunks.extend(chunks);
+        self.scan_waiting(id, now);
+    }
+
+    fn scan_waiting(&mut self, id: LogId, now: Instant) {
+        let chunks = std::mem::take(&mut self.chunks);
+        if self.scanned.is_none() {
+            let first = chunks.first().map(|chunk| chunk.base);
+            self.scanned = Some(Box::new((PartitionLog::of_rows(id, &self.rows, first, now), None)));
+        }
+        let Some((log, cut)) = self.scanned.as_deref_mut() else { return };
+        log.scan_active(&chunks, cut);
+    }
+}
+
 impl PartitionLog {
     /// Opens a log on what storage holds of it; `RecoveredLog::default()` for a new one. Gives the operations to submit
     /// (each needs its `io_done`), and what was wrong.
     pub fn recover(
         id: LogId,
         config: LogConfig,
-        recovered: RecoveredLog,
+        found: impl Into<LogOpening>,
         now: Instant,
     ) -> (PartitionLog, Vec<IoOp>, Vec<RecoveryReport>) {
-        let first_chunk = recovered.tail.first().map(|chunk| chunk.base);
-        let Rows { mut segments, epochs, log_start, unreadable } = Rows::read(&recovered, now);
+        let mut opening: LogOpening = found.into();
+        opening.scan_waiting(id, now);
+        let unreadable = opening.rows.iter().filter(|row| decode_row(row).is_none()).map(|row| row.base);
+        let Some((mut log, cut)) = opening.scanned.map(|scanned| *scanned) else {
+            unreachable!("it was just scanned")
+        };
+        log.config = config;
+        if mutated(Mutation::ForgetProducersOnRestart) {
+            log.producers = ProducerState::default();
+        }
+        log.evict();
+        log.log_start = log.log_start.min(log.log_end);
+        log.epochs.truncate_from_start(log.log_start);
+        log.drop_deleted_segments();
+        if cut.is_some() {
+            log.queue_cut();
+        }
+        let cut = cut.map(|cut| (cut.reason, cut.bytes));
+        let rows = unreadable.map(|base| (CutReason::UnreadableRow { base }, 0));
+        let report = |(reason, bytes_cut)| RecoveryReport { log: id, end: log.log_end, bytes_cut, reason };
+        let reports = cut.into_iter().chain(rows).map(report).collect();
+        let ops = log.take_io();
+        (log, ops, reports)
+    }
+
+    /// A log of which only the rows are known, and the base of the first chunk to come.
+    fn of_rows(id: LogId, rows: &[SegmentRow], first_chunk: Option<Offset>, now: Instant) -> PartitionLog {
+        let Rows { mut segments, epochs, log_start } = Rows::read(rows, now);
         let row_written = !segments.is_empty();
         if segments.is_empty() {
             let base = first_chunk.unwrap_or(Offset::ZERO);
             segments.push(Segment::open(base, now, ProducerState::default().encode()));
         }
         let base = segments.last().map_or(Offset::ZERO, |segment| segment.base);
-        let mut log = PartitionLog {
+        if let Some(active) = segments.last_mut() {
+            active.facts = Default::default();
+            active.time_index.clear();
+        }
+        let snapshot = segments.last().and_then(|active| ProducerState::decode(&active.producers_at_base));
+        let producers = snapshot.unwrap_or_default();
+        PartitionLog {
             id,
+            config: LogConfig { tail_bytes: OPENING_TAIL_BYTES, ..LogConfig::default() },
             log_start: log_start.unwrap_or(base),
             log_end: base,
             durable_end: base,
             segments,
             row_written,
             epochs,
-            producers: ProducerState::default(),
-            tail: Tail::new(base, StateBefore::default()),
+            producers: producers.clone(),
+            tail: Tail::new(base, StateBefore { producers, ..StateBefore::default() }),
             queue: IoQueue::new(id),
             scan: None,
             failed: false,
@@ -101,62 +200,42 @@ impl PartitionLog {
             truncations: 0,
             cleaning: None,
             cleaned: None,
-            config,
-        };
-        let cut = log.scan_active(&recovered.tail);
-        log.log_start = log.log_start.min(log.log_end);
-        log.epochs.truncate_from_start(log.log_start);
-        log.drop_deleted_segments();
-        if cut.is_some() {
-            log.queue_cut();
         }
-        let rows = unreadable.into_iter().map(|base| (CutReason::UnreadableRow { base }, 0));
-        let report = |(reason, bytes_cut)| RecoveryReport { log: id, end: log.log_end, bytes_cut, reason };
-        let reports = cut.into_iter().chain(rows).map(report).collect();
-        let ops = log.take_io();
-        (log, ops, reports)
     }
 
-    /// Takes the last segment's batches in, up to the first that is wrong; says what was and how many bytes follow.
-    fn scan_active(&mut self, chunks: &[Chunk]) -> Option<(CutReason, u64)> {
-        let producers = ProducerState::decode(&self.active().producers_at_base).unwrap_or_default();
-        self.tail =
-            Tail::new(self.log_end, StateBefore { producers: producers.clone(), ..StateBefore::default() });
-        self.producers = producers;
-        let active = self.active_mut();
-        active.facts = Default::default();
-        active.time_index.clear();
-        let total: u64 = chunks.iter().map(|chunk| chunk.bytes.len() as u64).sum();
-        let mut cut = None;
-        'chunks: for chunk in chunks {
-            let mut first = true;
-            if chunk.bytes.is_empty() {
-                cut = Some(CutReason::CorruptBatch(BatchError::CutShort));
-                break;
+    /// Takes batches of the last segment in, up to the first that is wrong; counts what follows.
+    fn scan_active(&mut self, chunks: &[Chunk], cut: &mut Option<Cut>) {
+        for chunk in chunks {
+            match cut {
+                Some(cut) => cut.bytes += unsealed(chunk).len() as u64,
+                None => *cut = self.scan_chunk(chunk),
             }
-            for entry in batch::batches(&chunk.bytes) {
-                let batch = entry.map_err(CutReason::CorruptBatch).and_then(|(_, range)| {
-                    // The chunk is a value read whole from storage, not a view of something larger.
-                    self.check_stored(chunk.bytes.slice(range))
-                });
-                match batch {
-                    Ok(batch) => self.take_in_stored(batch, std::mem::take(&mut first)),
-                    Err(reason) => {
-                        cut = Some(reason);
-                        break 'chunks;
-                    }
+        }
+    }
+
+    fn scan_chunk(&mut self, chunk: &Chunk) -> Option<Cut> {
+        if chunk.bytes.is_empty() {
+            return Some(Cut { reason: CutReason::CorruptBatch(BatchError::CutShort), bytes: 0 });
+        }
+        let mut taken = 0;
+        for entry in stored_batches(chunk) {
+            let batch = entry.map_err(CutReason::CorruptBatch).and_then(|(_, range)| {
+                // The chunk is a value read whole from storage, not a view of something larger.
+                self.check_stored(chunk.bytes.slice(range))
+            });
+            match batch {
+                Ok(batch) => {
+                    let size = batch.facts.size;
+                    self.take_in_stored(batch, taken == 0);
+                    taken += size;
                 }
+                Err(reason) => return Some(Cut { reason, bytes: (unsealed(chunk).len() - taken) as u64 }),
             }
         }
-        self.durable_end = self.log_end;
-        if mutated(Mutation::ForgetProducersOnRestart) {
-            self.producers = ProducerState::default();
-        }
-        self.evict();
-        cut.map(|reason| (reason, total - self.active().facts.size_bytes))
+        None
     }
 
-    fn check_stored(&self, bytes: bytes::Bytes) -> Result<Batch, CutReason> {
+    fn check_stored(&self, bytes: Bytes) -> Result<Batch, CutReason> {
         let header = batch::validate_stored(&bytes).map_err(CutReason::CorruptBatch)?;
         let gap = header.base_offset > self.log_end && !self.active().sparse;
         if header.base_offset < self.log_end || gap {
@@ -201,13 +280,12 @@ struct Rows {
     segments: Vec<Segment>,
     epochs: EpochCache,
     log_start: Option<Offset>,
-    unreadable: Vec<Offset>,
 }
 
 impl Rows {
-    fn read(recovered: &RecoveredLog, now: Instant) -> Rows {
+    fn read(rows: &[SegmentRow], now: Instant) -> Rows {
         let mut found = Rows::default();
-        for row in &recovered.rows {
+        for row in rows {
             match decode_row(row) {
                 Some(DecodedRow { segment, log_start, epochs, .. }) => {
                     epochs.iter().for_each(|entry| found.epochs.assign(entry.epoch, entry.start));
@@ -216,7 +294,6 @@ impl Rows {
                     found.segments.push(segment);
                 }
                 None => {
-                    found.unreadable.push(row.base);
                     let mut segment = Segment::open(row.base, now, ProducerState::default().encode());
                     // It may hold any timestamp, so that look-ups by time do not pass it by; and it may be sparse.
                     segment.facts.max_timestamp = Some(i64::MAX);

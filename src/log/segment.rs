@@ -284,6 +284,18 @@ mod tests {
     }
 
     #[test]
+    fn a_row_of_version_1_is_read() {
+        let segment = segment();
+        let epochs = vec![EpochEntry { epoch: LeaderEpoch(3), start: Offset(10) }];
+        let row = segment.encode(true, Offset(4), &epochs);
+        // As it was written then: without the offset up to which the segment is compacted.
+        let body = [&row.bytes[5..30], &row.bytes[38..]].concat();
+        let bytes = [&[1], &crc32c::crc32c(&body).to_be_bytes()[..], &body].concat();
+        let found = decode_row(&SegmentRow { base: row.base, bytes: bytes.into() });
+        assert_eq!(found, Some(DecodedRow { segment, closed: true, log_start: Offset(4), epochs }));
+    }
+
+    #[test]
     fn a_damaged_row_is_not_read() {
         let row = segment().encode(true, Offset(4), &[]);
         for at in 0..row.bytes.len() {

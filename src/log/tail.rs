@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::batch_facts::Batch;
 use super::producer_state::ProducerState;
+use super::seal::seal;
 use super::segment::SegmentFacts;
 use crate::log::io::Chunk;
 use crate::types::Offset;
@@ -35,7 +36,7 @@ impl TailChunk {
 
     /// As storage has it.
     pub fn to_chunk(&self) -> Chunk {
-        Chunk { base: self.base, bytes: join(self.size, self.batches.iter().map(|b| &b.bytes)) }
+        seal(self.base, self.batches.iter().map(|batch| &batch.bytes))
     }
 }
 

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::partition_log::PartitionLog;
+use super::seal::stored_batches;
 use crate::log::io::{Chunk, IoOp};
 use crate::protocol::batch;
 use crate::protocol::records;
@@ -62,7 +63,7 @@ impl PartitionLog {
         let stored_end = self.stored_end();
         let mut next = at;
         for chunk in chunks {
-            for (header, range) in batch::batches(&chunk.bytes).map_while(Result::ok) {
+            for (header, range) in stored_batches(chunk).map_while(Result::ok) {
                 if header.next_offset() <= next || header.next_offset() > stored_end {
                     continue;
                 }

@@ -13,10 +13,10 @@
 use super::batch_facts::Batch;
 use super::partition_log::{PartitionLog, facts_of};
 use super::producer_state::ProducerState;
+use super::seal::stored_batches;
 use super::segment::Segment;
 use super::tail::{StateBefore, Tail, TailChunk};
 use crate::log::io::Chunk;
-use crate::protocol::batch;
 use crate::time::Instant;
 use crate::types::Offset;
 
@@ -271,7 +271,7 @@ impl Scan {
     /// The chunk's batches that end at or below the cut, and whether that is all of them.
     fn front(&self, chunk: &Chunk) -> (Vec<Batch>, bool) {
         let mut batches = Vec::new();
-        for entry in batch::batches(&chunk.bytes) {
+        for entry in stored_batches(chunk) {
             let Ok((header, range)) = entry else { return (batches, false) };
             let facts = facts_of(&header, header.base_offset, range.len());
             if facts.next > self.to {

@@ -57,13 +57,15 @@ pub enum BatchError {
 }
 
 impl BatchError {
-    /// Kafka's code for it (`LogValidator`).
+    /// Kafka's code for it (`ByteBufferLogInputStream`, `ProduceRequest.validateRecords`, `LogValidator`).
     pub fn code(&self) -> ErrorCode {
         match self {
-            BatchError::Magic(_) => ErrorCode::UnsupportedForMessageFormat,
-            BatchError::Inconsistent(_) | BatchError::Records(_) | BatchError::TrailingBytes => {
-                ErrorCode::InvalidRecord
-            }
+            // A magic there never was.
+            BatchError::Magic(magic) if !(0..=1).contains(magic) => ErrorCode::CorruptMessage,
+            BatchError::Magic(_)
+            | BatchError::Inconsistent(_)
+            | BatchError::Records(_)
+            | BatchError::TrailingBytes => ErrorCode::InvalidRecord,
             BatchError::CutShort | BatchError::Crc { .. } => ErrorCode::CorruptMessage,
         }
     }
@@ -266,6 +268,12 @@ pub fn set_log_append_time(batch: &mut [u8], timestamp: i64) {
     if let Some(low) = batch.get_mut(22) {
         *low |= 0x08;
     }
+    put(batch, 35, &timestamp.to_be_bytes());
+    renew_crc(batch);
+}
+
+/// Sets the largest timestamp of a whole batch, and renews its checksum.
+pub fn set_max_timestamp(batch: &mut [u8], timestamp: i64) {
     put(batch, 35, &timestamp.to_be_bytes());
     renew_crc(batch);
 }

@@ -87,13 +87,23 @@ pub fn inspect_batch(batch: &Bytes) -> Result<InspectedBatch, BatchError> {
     Ok(InspectedBatch { header, body, field_ends })
 }
 
-/// What `check_records` found.
+/// A batch that `check_records` found right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedRecords {
+    batch: Bytes,
     /// The batch's header.
     pub header: BatchHeader,
     /// Every record has a key.
     pub all_keyed: bool,
+    /// The largest of the records' timestamps, ms: what the header should say.
+    pub max_timestamp: i64,
+}
+
+impl CheckedRecords {
+    /// The batch.
+    pub fn batch(&self) -> &Bytes {
+        &self.batch
+    }
 }
 
 /// Checks a whole batch down to its records, as a leader must before it gives them offsets: they are there, as many as
@@ -104,6 +114,7 @@ pub fn check_records(batch: &Bytes) -> Result<CheckedRecords, BatchError> {
     let mut reader = Reader::new(&body);
     let mut next = None;
     let mut all_keyed = true;
+    let mut max_timestamp = -1;
     for _ in 0..header.record_count {
         let record = reader.record(&header, |_, _| ())?;
         if next.is_some_and(|next| next != record.offset) {
@@ -111,9 +122,10 @@ pub fn check_records(batch: &Bytes) -> Result<CheckedRecords, BatchError> {
         }
         next = Some(record.offset.plus(1));
         all_keyed &= record.key.is_some();
+        max_timestamp = max_timestamp.max(record.timestamp);
     }
     reader.finish()?;
-    Ok(CheckedRecords { header, all_keyed })
+    Ok(CheckedRecords { batch: batch.clone(), header, all_keyed, max_timestamp })
 }
 
 /// The same batch in another codec.
@@ -390,18 +402,36 @@ pub(super) fn put_record(
     value: Option<&[u8]>,
     headers: &[RecordHeader],
 ) {
-    let mut record = vec![0];
-    put_varint(&mut record, deltas.0);
-    put_varint(&mut record, i64::from(deltas.1));
-    put_nullable(&mut record, key);
-    put_nullable(&mut record, value);
-    put_varint(&mut record, headers.len() as i64);
+    let header_bytes = |(name, value): &RecordHeader| {
+        nullable_bytes(Some(name.as_bytes())) + nullable_bytes(value.as_deref())
+    };
+    let size = 1
+        + varint_bytes(deltas.0)
+        + varint_bytes(i64::from(deltas.1))
+        + nullable_bytes(key)
+        + nullable_bytes(value)
+        + varint_bytes(headers.len() as i64)
+        + headers.iter().map(header_bytes).sum::<usize>();
+    put_varint(to, size as i64);
+    to.push(0);
+    put_varint(to, deltas.0);
+    put_varint(to, i64::from(deltas.1));
+    put_nullable(to, key);
+    put_nullable(to, value);
+    put_varint(to, headers.len() as i64);
     for (name, value) in headers {
-        put_nullable(&mut record, Some(name.as_bytes()));
-        put_nullable(&mut record, value.as_deref());
+        put_nullable(to, Some(name.as_bytes()));
+        put_nullable(to, value.as_deref());
     }
-    put_varint(to, record.len() as i64);
-    to.append(&mut record);
+}
+
+fn nullable_bytes(bytes: Option<&[u8]>) -> usize {
+    bytes.map_or(1, |bytes| varint_bytes(bytes.len() as i64) + bytes.len())
+}
+
+fn varint_bytes(value: i64) -> usize {
+    let bits = 64 - (((value << 1) ^ (value >> 63)) | 1).leading_zeros() as usize;
+    bits.div_ceil(7)
 }
 
 fn put_nullable(to: &mut Vec<u8>, bytes: Option<&[u8]>) {

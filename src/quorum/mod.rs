@@ -28,8 +28,8 @@ use bytes::Bytes;
 use crate::config::BrokerConfig;
 use crate::effects::{Effects, Lane, PeerError, PeerResult, Reply, ReplyToken, RequestId};
 use crate::event::ClusterEvent;
-use crate::log::io::{Chunk, IoId, IoOp, IoResult, RecoveredLog};
-use crate::log::{IoOutcome, LogConfig, PartitionLog, ReadOutcome};
+use crate::log::io::{Chunk, IoId, IoOp, IoResult};
+use crate::log::{IoOutcome, LogConfig, LogOpening, PartitionLog, ReadOutcome};
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::{Request, Response};
 use crate::rng::Rng;
@@ -125,7 +125,7 @@ impl Quorum {
     pub fn open(
         config: &BrokerConfig,
         state: Option<Bytes>,
-        recovered: RecoveredLog,
+        recovered: impl Into<LogOpening>,
         rng: Rng,
         now: Instant,
         fx: &mut Effects,

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::effects::{Effects, PeerResult, RequestId};
 use crate::event::ClusterEvent;
-use crate::log::io::{IoId, IoOp, IoResult, Recovered};
-use crate::log::{CompactionRules, LogConfig, PartitionLog, RecoveryReport};
+use crate::log::io::{IoId, IoOp, IoResult};
+use crate::log::{CompactionRules, LogConfig, LogOpening, Opened, PartitionLog, RecoveryReport};
 use crate::mutation::{Mutation, mutated};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, Timers, earliest};
@@ -121,13 +121,7 @@ pub struct ReplicaManager {
 impl ReplicaManager {
     /// The replicas that storage holds; each waits for the metadata log to claim it. The metadata log itself must have
     /// been taken out of `recovered`.
-    pub fn new(
-        config: &BrokerConfig,
-        recovered: Recovered,
-        rng: Rng,
-        now: Instant,
-        fx: &mut Effects,
-    ) -> Self {
+    pub fn new(config: &BrokerConfig, recovered: Opened, rng: Rng, now: Instant, fx: &mut Effects) -> Self {
         let checkpoint = recovered.meta.get(HIGH_WATERMARK_CHECKPOINT_KEY);
         let mut manager = Self {
             node_id: config.node_id,
@@ -417,8 +411,12 @@ impl ReplicaManager {
         let id = spec.log_id();
         let found = self.unclaimed.remove(&id).unwrap_or_else(|| {
             self.next_incarnation += 1;
-            let (mut log, _, _) =
-                PartitionLog::recover(id, log_config(&spec.config, TAIL_BYTES_MIN), Default::default(), now);
+            let (mut log, _, _) = PartitionLog::recover(
+                id,
+                log_config(&spec.config, TAIL_BYTES_MIN),
+                LogOpening::default(),
+                now,
+            );
             if self.undeleted.remove(&id) {
                 log.truncate_fully_and_start_at(Offset::ZERO);
             }

@@ -6,12 +6,10 @@
 //! | follower | no | yes | this broker, or none, as leader; or another leader, which it then follows |
 //! | offline | no | no | a leader |
 
-use bytes::Bytes;
-
 use crate::config::TopicConfig;
 use crate::effects::Effects;
 use crate::event::ClusterEvent;
-use crate::log::{AppendError, AppendInfo, Damaged, PartitionLog};
+use crate::log::{AppendError, AppendInfo, Damaged, NewRecords, PartitionLog};
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::ErrorCode;
 use crate::time::{Duration, Instant};
@@ -283,7 +281,7 @@ impl Partition {
     pub(super) fn append_as_leader(
         &mut self,
         now: Instant,
-        records: &Bytes,
+        records: NewRecords<'_>,
         acks_all: bool,
     ) -> Result<AppendInfo, AppendRefusal> {
         let leader = self.leading().ok_or(AppendRefusal::Code(ErrorCode::NotLeaderOrFollower))?;

@@ -18,13 +18,13 @@ use bytes::Bytes;
 
 use crate::effects::{Effects, Reply, ReplyToken};
 use crate::event::ClusterEvent;
-use crate::log::{AppendError, AppendInfo};
+use crate::log::{AppendError, AppendInfo, NewRecords};
 use crate::protocol::batch::{self, BatchError, BatchHeader};
 use crate::protocol::messages::produce_response::{
     LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
 use crate::protocol::messages::{self, ProduceRequest, ProduceResponse};
-use crate::protocol::records::{check_records as check_batch_records, recompress};
+use crate::protocol::records::{CheckedRecords, check_records as check_batch_records, recompress};
 use crate::protocol::{ErrorCode, StrBytes};
 use crate::time::{Duration, Instant};
 use crate::types::{Compression, LeaderEpoch, LogId, Offset, TopicName, TopicPartition};
@@ -150,7 +150,7 @@ impl ReplicaManager {
         fx: &mut Effects,
     ) -> Result<Offset, ErrorCode> {
         let log = self.log_id(tp).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let info = self.append(now, log, &records, acks_all, fx).map_err(|refusal| refusal.code);
+        let info = self.append(now, log, (&records).into(), acks_all, fx).map_err(|refusal| refusal.code);
         self.finish(now, fx);
         Ok(info?.last_offset.plus(1))
     }
@@ -167,38 +167,49 @@ impl ReplicaManager {
     ) -> Result<(LogId, LeaderEpoch, Offset, AppendInfo), Refusal> {
         let records = records.unwrap_or_default();
         let compacted = self.partitions.get(&log).is_some_and(|partition| partition.config.compact);
-        let header = check_records(&records, version, compacted)?;
+        let checked = check_records(&records, version, compacted)?;
         if self.topic_of(log).is_some_and(is_internal) {
             let message = Some("Cannot append to an internal topic.".to_owned());
             return Err(Refusal { code: ErrorCode::InvalidTopicException, message });
         }
-        let records = self.recompressed(log, records, &header)?;
-        let info = self.append(now, log, &records, acks_all, fx)?;
+        let stored = self.as_stored(log, &checked)?;
+        let records = stored.as_ref().map_or(NewRecords::Checked(&checked), NewRecords::Unchecked);
+        let info = self.append(now, log, records, acks_all, fx)?;
         if !info.duplicate {
-            fx.counts.messages_in += u64::from(header.record_count.unsigned_abs());
-            fx.counts.bytes_in += records.len() as u64;
+            fx.counts.messages_in += u64::from(checked.header.record_count.unsigned_abs());
+            fx.counts.bytes_in += stored.as_ref().map_or(checked.batch().len(), Bytes::len) as u64;
         }
         let partition = self.partitions.get(&log).ok_or(ErrorCode::NotLeaderOrFollower)?;
         Ok((log, partition.leader_epoch, partition.log.log_start_offset(), info))
     }
 
-    /// The batch in the codec of its topic, where that names one.
-    fn recompressed(&self, log: LogId, batch: Bytes, header: &BatchHeader) -> Result<Bytes, ErrorCode> {
+    /// The batch as it is to be stored, where that is not as it came: in the codec that its topic names, and with its true
+    /// largest timestamp (Kafka puts that right without a word).
+    fn as_stored(&self, log: LogId, checked: &CheckedRecords) -> Result<Option<Bytes>, ErrorCode> {
+        let (batch, header) = (checked.batch(), &checked.header);
         let config = self.partitions.get(&log).map(|partition| &partition.config);
-        match config.and_then(|config| config.compression.map(|codec| (codec, config.max_message_bytes))) {
+        let recompressed = match config
+            .and_then(|config| config.compression.map(|codec| (codec, config.max_message_bytes)))
+        {
             // One that is too large as it came is left to the log, which refuses it: Kafka measures before and after.
             Some((codec, max)) if header.compression() != Some(codec) && batch.len() <= max => {
-                recompress(&batch, codec).map_err(|error| error.code())
+                Some(recompress(batch, codec).map_err(|error| error.code())?)
             }
-            _ => Ok(batch),
+            _ => None,
+        };
+        if header.max_timestamp == checked.max_timestamp {
+            return Ok(recompressed);
         }
+        let mut corrected = recompressed.as_ref().unwrap_or(batch).to_vec();
+        batch::set_max_timestamp(&mut corrected, checked.max_timestamp);
+        Ok(Some(corrected.into()))
     }
 
     fn append(
         &mut self,
         now: Instant,
         log: LogId,
-        records: &Bytes,
+        records: NewRecords<'_>,
         acks_all: bool,
         fx: &mut Effects,
     ) -> Result<AppendInfo, Refusal> {
@@ -324,9 +335,10 @@ fn unacknowledged(response: &ProduceResponse) -> Reply {
     }
 }
 
-/// What Kafka demands of a produced partition before it looks at the log: one batch, of magic 2, no control batch; and
-/// keys, where the topic is compacted.
-fn check_records(records: &Bytes, version: i16, compacted: bool) -> Result<BatchHeader, Refusal> {
+/// What Kafka demands of a produced partition before it looks at the log: one batch, of magic 2, that begins at offset 0,
+/// with the producer's own timestamps, no control batch; and keys, where the topic is compacted. (`ProduceRequest`,
+/// `UnifiedLog.analyzeAndValidateRecords`, `LogValidator`.)
+fn check_records(records: &Bytes, version: i16, compacted: bool) -> Result<CheckedRecords, Refusal> {
     let invalid = |message: String| Refusal { code: ErrorCode::InvalidRecord, message: Some(message) };
     let one =
         || invalid(format!("Produce requests with version {version} must have exactly one record batch."));
@@ -336,8 +348,11 @@ fn check_records(records: &Bytes, version: i16, compacted: bool) -> Result<Batch
     let mut batches = batch::batches(records);
     let header: BatchHeader = match batches.next() {
         Some(Ok((header, _))) => header,
-        Some(Err(BatchError::Magic(magic))) => {
-            return Err(invalid(format!("Produce requests take record batches of magic 2, not {magic}.")));
+        // Kafka takes what claims more bytes than came for no batch at all.
+        Some(Err(BatchError::CutShort)) if is_incomplete(records) => return Err(one()),
+        Some(Err(error @ BatchError::Magic(magic))) => {
+            let message = format!("Produce requests take record batches of magic 2, not {magic}.");
+            return Err(Refusal { code: error.code(), message: Some(message) });
         }
         Some(Err(error)) => return Err(error.code().into()),
         None => return Err(one()),
@@ -349,6 +364,14 @@ fn check_records(records: &Bytes, version: i16, compacted: bool) -> Result<Batch
     }
     if header.is_control() {
         return Err(invalid("Clients are not allowed to write control records.".to_owned()));
+    }
+    if header.base_offset != Offset::ZERO {
+        return Err(invalid(format!("The batch's base offset is to be 0, it is {}.", header.base_offset)));
+    }
+    // Kafka refuses it where the topic has LogAppendTime or the records no time, and else makes CreateTime of it.
+    if header.is_log_append_time() {
+        let message = "Producers may not set the timestamp type to LogAppendTime.".to_owned();
+        return Err(Refusal { code: ErrorCode::InvalidTimestamp, message: Some(message) });
     }
     if header.is_transactional() {
         return Err(ErrorCode::InvalidTxnState.into());
@@ -363,11 +386,17 @@ fn check_records(records: &Bytes, version: i16, compacted: bool) -> Result<Batch
         Ok(checked) if compacted && !checked.all_keyed => {
             Err(invalid("A compacted topic takes no record without a key.".to_owned()))
         }
-        Ok(checked) => Ok(checked.header),
+        Ok(checked) => Ok(checked),
         // What is wrong with the batch as a whole is found again, and named, by the log.
         Err(error @ BatchError::Records(_)) => Err(invalid(format!("{error}."))),
         Err(error) => Err(error.code().into()),
     }
+}
+
+/// True when a batch's length claims more bytes than there are.
+fn is_incomplete(records: &[u8]) -> bool {
+    let length = records.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
+    length.is_none_or(|length| i64::from(length) + 12 > records.len() as i64)
 }
 
 fn refusal(refusal: AppendRefusal) -> Refusal {

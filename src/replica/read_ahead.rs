@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use crate::effects::Effects;
 use crate::log::io::{Chunk, IoOp, IoResult};
-use crate::log::{PartitionLog, ReadOutcome};
-use crate::protocol::batch::{BatchHeader, batches};
+use crate::log::{PartitionLog, ReadOutcome, stored_batches};
+use crate::protocol::batch::BatchHeader;
 use crate::time::Instant;
 use crate::types::{LogId, Offset};
 
@@ -163,7 +163,7 @@ impl ReplicaManager {
 /// The offset after a chunk's last record; beyond all others for a damaged one, which is to be met and not passed over.
 fn end_of(chunk: &Chunk) -> Offset {
     let next = |found: Result<(BatchHeader, _), _>| found.map_or(Offset(i64::MAX), |(h, _)| h.next_offset());
-    batches(&chunk.bytes).last().map_or(chunk.base, next)
+    stored_batches(chunk).last().map_or(chunk.base, next)
 }
 
 /// The read that goes on at `from`, if what comes there is in storage only.

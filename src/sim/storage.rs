@@ -5,13 +5,15 @@
 //! in order and flushes later, all at once, when a write asks for it or by and by. Losing power then takes a suffix of
 //! the committed operations.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
 
-use crate::log::io::{Chunk, IoError, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
+use crate::log::io::{Chunk, IoError, IoId, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
 use crate::rng::Rng;
+use crate::storage::{Inventory, Storage};
 use crate::types::{LogId, Offset};
 
 /// Committed operations that a power loss may take, at most: older ones were flushed in the background.
@@ -205,6 +207,19 @@ impl MemoryStorage {
     }
 }
 
+/// As a host uses it.
+impl Storage for RefCell<MemoryStorage> {
+    async fn execute(&self, ops: Vec<(IoId, IoOp)>) -> Vec<(IoId, IoResult)> {
+        let mut storage = self.borrow_mut();
+        ops.into_iter().map(|(io, op)| (io, storage.execute(op))).collect()
+    }
+
+    async fn inventory(&self) -> Result<Inventory, IoError> {
+        let Recovered { meta, logs } = self.borrow_mut().recovered();
+        Ok(Inventory { meta, rows: logs.into_iter().map(|(id, log)| (id, log.rows)).collect() })
+    }
+}
+
 impl Stored {
     fn commit(&mut self, op: IoOp) {
         match op {
@@ -251,24 +266,74 @@ fn to_chunk((base, bytes): (&Offset, &Bytes)) -> Chunk {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
-    use crate::log::conformance;
+    use crate::storage::conformance::{self, Subject};
+
+    /// Memory is there at once: nothing is ever waited for.
+    fn at_once<T>(work: impl Future<Output = T>) -> T {
+        match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(done) => done,
+            Poll::Pending => panic!("memory let somebody wait"),
+        }
+    }
+
+    struct Memory(RefCell<MemoryStorage>);
+
+    impl Subject for Memory {
+        type Storage = RefCell<MemoryStorage>;
+
+        fn storage(&self) -> &Self::Storage {
+            &self.0
+        }
+
+        fn fail_next_write(&mut self) {
+            self.0.get_mut().fail_next_write(IoError::QuotaExceeded);
+        }
+
+        async fn reopen(&mut self) {}
+    }
 
     #[test]
     fn memory_keeps_the_storage_contract() {
-        let mut storage = MemoryStorage::default();
-        for step in conformance::steps() {
-            let found = match &step.action {
-                conformance::Action::Execute(op) => conformance::Found::Result(storage.execute(op.clone())),
-                conformance::Action::FailNextWrite => {
-                    storage.fail_next_write(IoError::QuotaExceeded);
-                    continue;
-                }
-                conformance::Action::Reopen => conformance::Found::Recovered(storage.recovered()),
-            };
-            if let Err(difference) = step.check(&found) {
-                panic!("{difference}");
-            }
+        assert_eq!(at_once(conformance::check(&mut Memory(RefCell::default()))), Ok(()));
+    }
+
+    /// Reopened after its power was lost. What is flushed must be there.
+    struct Powerless(RefCell<MemoryStorage>, Rng);
+
+    impl Subject for Powerless {
+        type Storage = RefCell<MemoryStorage>;
+
+        fn storage(&self) -> &Self::Storage {
+            &self.0
+        }
+
+        fn fail_next_write(&mut self) {
+            self.0.get_mut().fail_next_write(IoError::Other("a fault".to_owned()));
+        }
+
+        async fn reopen(&mut self) {
+            let storage = self.0.get_mut();
+            storage.execute(IoOp::WriteMeta { key: "flush".into(), value: Bytes::new(), flush: true });
+            storage.execute(IoOp::WriteMeta {
+                key: "lost, or not".into(),
+                value: Bytes::new(),
+                flush: false,
+            });
+            storage.lose_power(&mut self.1);
+        }
+    }
+
+    #[test]
+    fn the_simulated_storage_keeps_the_contract_across_losses_of_power() {
+        for seed in 0..20 {
+            let mut storage = MemoryStorage::default();
+            storage.model_power_loss();
+            let mut subject = Powerless(RefCell::new(storage), Rng::new(seed));
+            assert_eq!(at_once(conformance::check(&mut subject)), Ok(()), "seed {seed}");
         }
     }
 }

@@ -6,6 +6,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::IdbObjectStore;
 
 use crate::log::io::IoError;
+use crate::storage::Storage;
 
 use super::connection::thrown;
 use super::rows::value_of;
@@ -19,9 +20,9 @@ const OWNER: &str = "owner";
 #[wasm_bindgen(js_name = readCatalog)]
 pub async fn read_catalog(name: String) -> Result<Option<String>, JsValue> {
     let db = IndexedDb::open(&name).await.map_err(js_error)?;
-    let recovered = db.recovered().await.map_err(js_error)?;
+    let inventory = db.inventory().await.map_err(js_error)?;
     db.close();
-    Ok(recovered.meta.get(KEY).map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+    Ok(inventory.meta.get(KEY).map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
 /// Writes the catalog, for the owner of number `epoch`: refused once there is a later one.

@@ -21,8 +21,10 @@ use crate::broker::{Broker, Conn, Input, Output};
 use crate::config::{BrokerConfig, Profile};
 use crate::effects::Lane;
 use crate::event::ClusterEvent;
-use crate::log::io::{IoId, IoOp, IoResult, Recovered};
+use crate::log::Opened;
+use crate::log::io::{IoError, IoId, IoOp, IoResult};
 use crate::sim::storage::MemoryStorage;
+use crate::storage::{Inventory, Storage, open_logs};
 use crate::time::Instant;
 use crate::types::BrokerId;
 
@@ -63,31 +65,39 @@ enum Store {
 }
 
 impl Store {
-    async fn open(database: Option<&str>, owner_epoch: Option<f64>) -> Result<(Store, Recovered), String> {
-        let Some(name) = database else {
-            return Ok((Store::Memory(RefCell::default()), Recovered::default()));
-        };
-        let db = match owner_epoch {
-            Some(epoch) => IndexedDb::open_as_owner(name, epoch).await,
-            None => IndexedDb::open(name).await,
-        };
-        let db = db.map_err(|error| format!("storage can't be opened: {error:?}"))?;
-        let recovered = db.recovered().await.map_err(|error| format!("storage can't be read: {error:?}"))?;
-        Ok((Store::IndexedDb(db), recovered))
-    }
-
-    async fn execute(&self, ops: Vec<(IoId, IoOp)>) -> Vec<(IoId, IoResult)> {
-        match self {
-            Store::Memory(memory) => {
-                let mut memory = memory.borrow_mut();
-                ops.into_iter().map(|(io, op)| (io, memory.execute(op))).collect()
+    async fn open(database: Option<&str>, owner_epoch: Option<f64>) -> Result<(Store, Opened), String> {
+        let store = match database {
+            None => Store::Memory(RefCell::default()),
+            Some(name) => {
+                let db = match owner_epoch {
+                    Some(epoch) => IndexedDb::open_as_owner(name, epoch).await,
+                    None => IndexedDb::open(name).await,
+                };
+                Store::IndexedDb(db.map_err(|error| format!("storage can't be opened: {error:?}"))?)
             }
-            Store::IndexedDb(db) => db.execute(ops).await,
-        }
+        };
+        let opened = open_logs(&store, clock::now()).await;
+        Ok((store, opened.map_err(|error| format!("storage can't be read: {error:?}"))?))
     }
 
     fn is_lost(&self) -> bool {
         matches!(self, Store::IndexedDb(db) if db.is_lost())
+    }
+}
+
+impl Storage for Store {
+    async fn execute(&self, ops: Vec<(IoId, IoOp)>) -> Vec<(IoId, IoResult)> {
+        match self {
+            Store::Memory(memory) => memory.execute(ops).await,
+            Store::IndexedDb(db) => db.execute(ops).await,
+        }
+    }
+
+    async fn inventory(&self) -> Result<Inventory, IoError> {
+        match self {
+            Store::Memory(memory) => memory.inventory().await,
+            Store::IndexedDb(db) => db.inventory().await,
+        }
     }
 }
 
@@ -160,8 +170,8 @@ impl BrokerHost {
         let config: HostConfig = serde_wasm_bindgen::from_value(config)?;
         let broker_config = broker_config(&config).map_err(|reason| JsValue::from_str(&reason))?;
         let opened = Store::open(config.database.as_deref(), config.owner_epoch).await;
-        let (store, recovered) = opened.map_err(|reason| JsValue::from_str(&reason))?;
-        let broker = Broker::new(broker_config, recovered, clock::seed(), clock::now());
+        let (store, opened) = opened.map_err(|reason| JsValue::from_str(&reason))?;
+        let broker = Broker::new(broker_config, opened, clock::seed(), clock::now());
         let inner = Rc::new_cyclic(|this| Inner {
             broker: RefCell::new(broker),
             store,

@@ -7,6 +7,7 @@ mod client;
 mod clock;
 mod connection;
 mod host;
+mod migrations;
 mod packed;
 mod reading;
 mod rows;

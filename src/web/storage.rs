@@ -8,12 +8,8 @@
 //! ```
 //!
 //! `log` is `LogId`'s text. Consecutive writes, of all logs, go into one transaction (group commit); consecutive reads
-//! share one too. Who opens the database as its cluster's owner takes it from whoever had it: see `turns`.
-//!
-//! Versions of the format; who opens a newer one than it knows is refused by the browser, and the data stays as it is.
-//!
-//! 1. Every chunk is whole.
-//! 2. Chunks of some sizes are in pieces. Nothing to migrate: those that are whole stay so.
+//! share one too. Who opens the database as its cluster's owner takes it from whoever had it: see `turns`. Earlier formats:
+//! see `migrations`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,24 +18,19 @@ use rexie::{KeyRange, ObjectStore, Rexie, Store, Transaction, TransactionMode};
 use wasm_bindgen::JsValue;
 use web_sys::IdbTransaction;
 
-use crate::log::io::{Chunk, IoError, IoId, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
+use crate::log::io::{Chunk, IoError, IoId, IoOp, IoResult, SegmentRow};
+use crate::storage::{Inventory, Storage};
 use crate::types::{LogId, Offset};
 
 use super::connection::{Connection, Mode};
+use super::migrations::{CHUNKS, META, SEGMENTS, VERSION};
 use super::reading::Reading;
-use super::rows::{Assembly, bytes_of, key_of, log_key, range, rows_of, span, value_of};
+use super::rows::{bytes_of, key_of, log_key, range, rows_of, span, value_of};
 use super::turns::Turns;
-
-const VERSION: u32 = 2;
-pub(super) const META: &str = "meta";
-const SEGMENTS: &str = "segments";
-const CHUNKS: &str = "chunks";
 
 /// One broker's database.
 pub struct IndexedDb {
     name: String,
-    /// The browser may close it under us; then it is opened again.
-    db: RefCell<Option<Rexie>>,
     connection: Connection,
     /// None: nobody can take it away.
     turns: Option<Turns>,
@@ -50,14 +41,40 @@ pub struct IndexedDb {
     row_sizes: RefCell<BTreeMap<LogId, usize>>,
 }
 
+impl Storage for IndexedDb {
+    async fn execute(&self, ops: Vec<(IoId, IoOp)>) -> Vec<(IoId, IoResult)> {
+        let mut results = Vec::with_capacity(ops.len());
+        let mut ops = ops.into_iter().peekable();
+        while let Some(first) = ops.next() {
+            let reads = is_read(&first.1);
+            let mut run = vec![first];
+            while let Some(next) = ops.next_if(|(_, op)| is_read(op) == reads) {
+                run.push(next);
+            }
+            if reads {
+                results.extend(self.read_run(run).await);
+            } else {
+                results.extend(self.write_run(run).await);
+            }
+        }
+        results
+    }
+
+    async fn inventory(&self) -> Result<Inventory, IoError> {
+        // A connection of its own, for as long as it takes: it would not make way for a newer version.
+        let db = rexie(&self.name).await?;
+        let inventory = read_inventory(&db).await;
+        db.close();
+        inventory
+    }
+}
+
 impl IndexedDb {
-    /// Opens, or makes, the database `name`.
+    /// Opens, or makes, the database `name`; one of an earlier format is migrated, one of a later one refused.
     pub async fn open(name: &str) -> Result<IndexedDb, IoError> {
-        let db = open(name).await?;
         Ok(IndexedDb {
             name: name.to_owned(),
-            db: RefCell::new(Some(db)),
-            connection: Connection::new(name),
+            connection: Connection::open(name).await?,
             turns: None,
             abort_next: Cell::new(false),
             poisoned: RefCell::default(),
@@ -90,61 +107,11 @@ impl IndexedDb {
     /// Closes the connection, so that the database can be deleted or opened elsewhere.
     pub fn close(&self) {
         self.connection.close();
-        if let Some(db) = self.db.borrow_mut().take() {
-            db.close();
-        }
     }
 
     /// The next write's transaction is aborted: how a test arranges a write that fails.
     pub fn abort_next_write(&self) {
         self.abort_next.set(true);
-    }
-
-    /// What the database holds: all small values and rows, and the chunks of each log's active segment.
-    pub async fn recovered(&self) -> Result<Recovered, IoError> {
-        let transaction = self.reading(&[META, SEGMENTS, CHUNKS]).await?;
-        let mut recovered = Recovered::default();
-        for (key, value) in entries(&store(&transaction, META)?, None).await? {
-            if let Some(key) = key.as_string() {
-                recovered.meta.insert(key, bytes_of(&value));
-            }
-        }
-        for (key, value) in entries(&store(&transaction, SEGMENTS)?, None).await? {
-            if let Some((log, base)) = log_key(&key) {
-                let log = recovered.logs.entry(log).or_insert_with(RecoveredLog::default);
-                log.rows.push(SegmentRow { base, bytes: bytes_of(&value) });
-            }
-        }
-        let chunks = store(&transaction, CHUNKS)?;
-        for (id, log) in &mut recovered.logs {
-            let from = log.rows.last().map_or(Offset::ZERO, |row| row.base);
-            let range = range(*id, from)?;
-            let mut tail = Assembly::default();
-            for (key, value) in entries(&chunks, Some(range)).await? {
-                tail.add(&key, &value);
-            }
-            log.tail = tail.finish();
-        }
-        Ok(recovered)
-    }
-
-    /// Carries out operations in order; the results are in the same order.
-    pub async fn execute(&self, ops: Vec<(IoId, IoOp)>) -> Vec<(IoId, IoResult)> {
-        let mut results = Vec::with_capacity(ops.len());
-        let mut ops = ops.into_iter().peekable();
-        while let Some(first) = ops.next() {
-            let reads = is_read(&first.1);
-            let mut run = vec![first];
-            while let Some(next) = ops.next_if(|(_, op)| is_read(op) == reads) {
-                run.push(next);
-            }
-            if reads {
-                results.extend(self.read_run(run).await);
-            } else {
-                results.extend(self.write_run(run).await);
-            }
-        }
-        results
     }
 
     async fn write_run(&self, run: Vec<(IoId, IoOp)>) -> Vec<(IoId, IoResult)> {
@@ -232,27 +199,31 @@ impl IndexedDb {
         };
         run.into_iter().zip(reads).map(|((id, _), read)| (id, result(read))).collect()
     }
+}
 
-    /// A transaction to read in; a connection that the browser has closed is opened again once.
-    async fn reading(&self, stores: &[&str]) -> Result<Transaction, IoError> {
-        let mode = TransactionMode::ReadOnly;
-        if let Some(db) = self.db.borrow().as_ref()
-            && let Ok(transaction) = db.transaction(stores, mode)
-        {
-            return Ok(transaction);
+async fn read_inventory(db: &Rexie) -> Result<Inventory, IoError> {
+    let transaction = db.transaction(&[META, SEGMENTS], TransactionMode::ReadOnly).map_err(io_error)?;
+    let mut inventory = Inventory::default();
+    for (key, value) in entries(&store(&transaction, META)?).await? {
+        if let Some(key) = key.as_string() {
+            inventory.meta.insert(key, bytes_of(&value));
         }
-        let db = open(&self.name).await?;
-        let transaction = db.transaction(stores, mode).map_err(io_error)?;
-        *self.db.borrow_mut() = Some(db);
-        Ok(transaction)
     }
+    for (key, value) in entries(&store(&transaction, SEGMENTS)?).await? {
+        if let Some((log, base)) = log_key(&key) {
+            let rows = inventory.rows.entry(log).or_default();
+            rows.push(SegmentRow { base, bytes: bytes_of(&value) });
+        }
+    }
+    Ok(inventory)
 }
 
 fn text(error: &IoError) -> JsValue {
     JsValue::from_str(&format!("{error:?}"))
 }
 
-async fn open(name: &str) -> Result<Rexie, IoError> {
+/// Opens a database that is there, in our version.
+async fn rexie(name: &str) -> Result<Rexie, IoError> {
     Rexie::builder(name)
         .version(VERSION)
         .add_object_store(ObjectStore::new(META))
@@ -333,9 +304,8 @@ fn store(transaction: &Transaction, name: &str) -> Result<Store, IoError> {
 }
 
 /// Keys with their values, ascending. Two bulk requests: a cursor would cost a turn per record.
-async fn entries(store: &Store, range: Option<KeyRange>) -> Result<Vec<(JsValue, JsValue)>, IoError> {
-    let keys = store.get_all_keys(range.clone(), None);
-    let values = store.get_all(range, None);
+async fn entries(store: &Store) -> Result<Vec<(JsValue, JsValue)>, IoError> {
+    let (keys, values) = (store.get_all_keys(None, None), store.get_all(None, None));
     let (keys, values) = (keys.await.map_err(io_error)?, values.await.map_err(io_error)?);
     Ok(keys.into_iter().zip(values).collect())
 }

@@ -26,7 +26,7 @@ use web_sys::{IdbObjectStore, IdbRequest, IdbTransaction};
 use crate::log::io::IoError;
 
 use super::connection::{Connection, Mode, thrown};
-use super::storage::META;
+use super::migrations::META;
 
 /// Rows of a life at which the old ones go.
 const TIDY_EVERY: f64 = 64.0;

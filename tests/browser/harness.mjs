@@ -100,17 +100,18 @@ export async function temporaryProfile(t) {
  * Chromium with a profile on the real disk: an ordinary Playwright context keeps IndexedDB in memory, which would
  * prove nothing about durability. Give the same `profile` again to see what a restarted browser finds.
  * @param {TestContext} t
- * @param {{ profile?: string, errorsAllowed?: RegExp, options?: object }} [settings]
- *   errorsAllowed: uncaught page errors that are part of the test; options: more of launchPersistentContext's
+ * @param {{ profile?: string, errorsAllowed?: RegExp, options?: object, args?: string[] }} [settings]
+ *   errorsAllowed: uncaught page errors that are part of the test; options: more of launchPersistentContext's; args: more of
+ *   the browser's
  */
-export async function openChromium(t, { profile, errorsAllowed, options } = {}) {
+export async function openChromium(t, { profile, errorsAllowed, options, args = [] } = {}) {
   assert.ok(CHROMIUM, 'Chromium is missing: make setup')
   const context = await chromium.launchPersistentContext(profile ?? (await temporaryProfile(t)), {
     executablePath: CHROMIUM,
     headless: true,
     // What a machine without a GPU, a big /dev/shm, a network or a user other than root needs.
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      '--disable-background-networking', '--disable-component-update', '--disable-sync', ...args],
     ...options,
   })
   /** @type {string[]} */

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::harness::*;
 use crate::event::ClusterEvent;
 use crate::log::io::{Chunk, IoOp};
+use crate::log::unsealed;
 use crate::protocol::ErrorCode;
 use crate::types::{BrokerId, LeaderEpoch, Offset, TopicPartition};
 
@@ -49,7 +50,7 @@ fn replace(cluster: &mut Cluster, tp: &TopicPartition, chunk: &Chunk, with: Vec<
 fn flip(cluster: &mut Cluster, tp: &TopicPartition, offset: i64) {
     let chunk = chunk_at(cluster, tp, offset);
     let mut bytes = chunk.bytes.to_vec();
-    let last = bytes.len() - 20;
+    let last = unsealed(&chunk).len() - 20;
     bytes[last] ^= 1;
     replace(cluster, tp, &chunk, vec![Chunk { base: chunk.base, bytes: Bytes::from(bytes) }]);
 }

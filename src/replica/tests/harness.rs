@@ -8,6 +8,7 @@ use crate::config::{BrokerConfig, Profile, TopicConfig};
 use crate::effects::{Effects, Lane, PeerError, PeerResult, Reply, ReplyToken, RequestId};
 use crate::event::ClusterEvent;
 use crate::log::io::{IoId, IoOp};
+use crate::log::unsealed;
 use crate::protocol::messages::alter_partition_response::{PartitionData, TopicData};
 use crate::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use crate::protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -146,7 +147,7 @@ impl Cluster {
         let config = self.config(id);
         let mut fx = Effects::default();
         let recovered = self.storages.get_mut(&id).unwrap().recovered();
-        let manager = ReplicaManager::new(&config, recovered, Rng::new(self.lives), self.now, &mut fx);
+        let manager = ReplicaManager::new(&config, recovered.into(), Rng::new(self.lives), self.now, &mut fx);
         self.nodes.insert(id, Node { manager, fx, life: self.lives, held: None, kept: Vec::new() });
         let specs: Vec<PartitionSpec> = self.specs.values().cloned().collect();
         let epoch = self.broker_epoch(id);
@@ -515,7 +516,7 @@ impl Cluster {
     /// The values of a replica's records, as its storage has them.
     pub fn stored(&self, id: i32, tp: &TopicPartition) -> Vec<String> {
         let chunks = self.storages[&BrokerId(id)].chunks(log_of(tp));
-        chunks.iter().flat_map(|chunk| values(&chunk.bytes)).collect()
+        chunks.iter().flat_map(|chunk| values(&unsealed(chunk))).collect()
     }
 
     /// Sends a request of a client; the answer will be in `replies`.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::protocol::batch::batches;
+use crate::log::stored_batches;
 use crate::replica::ReplicaStatus;
 use crate::types::{BrokerId, LogId, Offset};
 
@@ -75,6 +75,6 @@ fn replicas(world: &World, look: &Look<'_>) -> usize {
 pub(super) fn stored_end(world: &World, broker: BrokerId, log: LogId) -> Offset {
     let last = world.storage(broker).and_then(|storage| storage.last_chunk(log));
     let Some(chunk) = last else { return Offset::ZERO };
-    let last = batches(&chunk.bytes).map_while(Result::ok).last();
+    let last = stored_batches(&chunk).map_while(Result::ok).last();
     last.map_or(chunk.base, |(header, _)| header.next_offset())
 }

@@ -1,9 +1,10 @@
-//! What every storage must do, as a list of steps: the same list is run on memory (a native test) and on IndexedDB (a
-//! browser test). A host executes each action in turn and gives what it found to `Step::check`.
+//! What every storage must do, as a list of steps, and `check`, which takes a storage through them: the one in memory, the
+//! one that loses its power, and (in a browser) IndexedDB.
 
 use bytes::Bytes;
 
-use crate::log::io::{Chunk, IoOp, IoResult, Recovered, SegmentRow};
+use super::{Storage, recovered};
+use crate::log::io::{Chunk, IoId, IoOp, IoResult, Recovered, SegmentRow};
 use crate::types::{LogId, Offset, PartitionIndex, TopicId, Uuid};
 
 /// What the host does in a step.
@@ -11,11 +12,52 @@ use crate::types::{LogId, Offset, PartitionIndex, TopicId, Uuid};
 pub enum Action {
     /// Execute the operation and wait for its result.
     Execute(IoOp),
-    /// Arrange that the next write fails. A host that cannot skips this step and all up to and including the next
-    /// `Reopen` (the states before and after are the same).
+    /// Arrange that the next write fails.
     FailNextWrite,
     /// Close the storage and open it again (or, where it has no such notion, only look): check what it recovers.
     Reopen,
+}
+
+/// A storage under test.
+#[expect(async_fn_in_trait, reason = "hosts have one thread")]
+pub trait Subject {
+    /// What it is.
+    type Storage: Storage;
+
+    /// The storage, as it is open now.
+    fn storage(&self) -> &Self::Storage;
+
+    /// The next write fails, whatever it is.
+    fn fail_next_write(&mut self);
+
+    /// Closes the storage, and opens it on what it holds.
+    async fn reopen(&mut self);
+}
+
+/// Takes a storage through the suite; the error names the rule that it breaks.
+pub async fn check(subject: &mut impl Subject) -> Result<(), String> {
+    for (step, io) in steps().into_iter().zip(1..) {
+        let found = match &step.action {
+            Action::Execute(op) => {
+                let mut results = subject.storage().execute(vec![(IoId(io), op.clone())]).await;
+                match (results.pop(), results.is_empty()) {
+                    (Some((id, result)), true) if id == IoId(io) => Found::Result(result),
+                    (last, _) => return Err(format!("{}: one result of {io}: {last:?}", step.rule)),
+                }
+            }
+            Action::FailNextWrite => {
+                subject.fail_next_write();
+                continue;
+            }
+            Action::Reopen => {
+                subject.reopen().await;
+                let recovered = recovered(subject.storage()).await;
+                Found::Recovered(recovered.map_err(|error| format!("{}: {error:?}", step.rule))?)
+            }
+        };
+        step.check(&found)?;
+    }
+    Ok(())
 }
 
 /// What the host found.
