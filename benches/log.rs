@@ -6,7 +6,7 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tabmq::log::io::IoResult;
-use tabmq::log::{CompactionRules, LogConfig, PartitionLog, ReadOutcome};
+use tabmq::log::{CompactionRules, LogConfig, LogOpening, PartitionLog, ReadOutcome};
 use tabmq::protocol::records::{BatchBuilder, BatchOptions};
 use tabmq::sim::storage::MemoryStorage;
 use tabmq::time::{Duration, Instant};
@@ -41,7 +41,7 @@ fn config(tail_bytes: usize) -> LogConfig {
 }
 
 fn empty(config: LogConfig) -> PartitionLog {
-    PartitionLog::recover(ID, config, Default::default(), NOW).0
+    PartitionLog::recover(ID, config, LogOpening::default(), NOW).0
 }
 
 fn append(log: &mut PartitionLog, batches: &[Bytes]) {

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tabmq::log::io::{IoError, IoOp, IoResult};
 use tabmq::log::{
-    AppendError, CompactionRules, LogConfig, PartitionLog, ReadOutcome, stored_batches, unsealed,
+    AppendError, CompactionRules, LogConfig, LogOpening, PartitionLog, ReadOutcome, stored_batches, unsealed,
 };
 use tabmq::protocol::batch;
 use tabmq::protocol::records::{BatchBuilder, BatchOptions, Record, decode_records};
@@ -98,7 +98,7 @@ impl World {
             ..LogConfig::default()
         };
         let now = Instant(1_000_000);
-        let (log, _, _) = PartitionLog::recover(ID, config.clone(), Default::default(), now);
+        let (log, _, _) = PartitionLog::recover(ID, config.clone(), LogOpening::default(), now);
         World {
             config,
             log,

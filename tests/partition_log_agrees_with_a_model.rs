@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tabmq::log::io::{IoError, IoOp, IoResult};
 use tabmq::log::{
-    AppendError, IoOutcome, LogConfig, PartitionLog, ReadOutcome, TimestampLookup, stored_batches,
+    AppendError, IoOutcome, LogConfig, LogOpening, PartitionLog, ReadOutcome, TimestampLookup, stored_batches,
 };
 use tabmq::protocol::batch::{self, BatchHeader};
 use tabmq::protocol::records::{BatchBuilder, BatchOptions, decode_records};
@@ -140,7 +140,7 @@ const ID: LogId = LogId::METADATA;
 impl World {
     fn new(config: LogConfig) -> World {
         let now = Instant(1_000_000);
-        let (log, ops, reports) = PartitionLog::recover(ID, config.clone(), Default::default(), now);
+        let (log, ops, reports) = PartitionLog::recover(ID, config.clone(), LogOpening::default(), now);
         assert!(ops.is_empty() && reports.is_empty());
         World {
             config,
