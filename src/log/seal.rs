@@ -49,6 +49,7 @@ pub fn stored_batches(
     let (batches, sums) = parts(&chunk.bytes);
     let mut sums = sums.map(|sums| sums.as_chunks().0.iter());
     let mut broken = false;
+    let mut first = true;
     let mut found = batch::batches(batches);
     std::iter::from_fn(move || {
         if broken {
@@ -56,6 +57,10 @@ pub fn stored_batches(
         }
         let sum_there = sums.as_mut().map(|sums| sums.next().copied().map(u32::from_be_bytes));
         let next = match (found.next(), sum_there) {
+            // Else it is another place's.
+            (Some(Ok((header, _))), _) if std::mem::take(&mut first) && header.base_offset != chunk.base => {
+                Err(BatchError::Inconsistent("it does not begin at the offset it is stored under"))
+            }
             (Some(Ok((header, range))), stored) => {
                 let same = stored.is_none_or(|stored| stored == batches.get(range.clone()).map(sum));
                 if same {
