@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use rexie::{Rexie, TransactionMode};
-use tabmq::log::conformance::{Action, Found, steps};
 use tabmq::log::io::{Chunk, IoId, IoOp, IoResult, SegmentRow};
+use tabmq::storage::{Storage, conformance, recovered};
 use tabmq::types::{LogId, Offset};
 use tabmq::web::storage::IndexedDb;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -31,7 +31,7 @@ fn meta(value: &'static [u8]) -> IoOp {
 
 /// The first byte of each chunk that is there.
 async fn found(db: &IndexedDb) -> Vec<u8> {
-    let recovered = db.recovered().await.unwrap();
+    let recovered = recovered(db).await.unwrap();
     recovered
         .logs
         .get(&LOG)
@@ -55,7 +55,7 @@ async fn who_was_replaced_writes_nothing_more_and_the_new_owner_has_all_that_was
         assert!(old.is_lost());
     }
     assert_eq!(found(&new).await, [1, 2]);
-    assert_eq!(new.recovered().await.unwrap().meta["vote"], "old");
+    assert_eq!(recovered(&new).await.unwrap().meta["vote"], "old");
     assert_eq!(execute(&new, append(2, 9)).await, IoResult::Done);
     assert_eq!(found(&new).await, [1, 2, 9]);
     assert!(!new.is_lost());
@@ -149,7 +149,7 @@ async fn a_failed_write_costs_no_ownership_and_the_rows_of_turns_stay_few() {
         assert!(!db.is_lost());
         db.close();
     }
-    let db = Rexie::builder(NAME).version(2).build().await.unwrap();
+    let db = Rexie::builder(NAME).build().await.unwrap();
     let transaction = db.transaction(&["meta"], TransactionMode::ReadOnly).unwrap();
     let rows = transaction.store("meta").unwrap().get_all_keys(None, None).await.unwrap().len();
     assert!(rows < 80, "{rows} rows after 500 writes");
@@ -157,29 +157,34 @@ async fn a_failed_write_costs_no_ownership_and_the_rows_of_turns_stay_few() {
     db.close();
 }
 
+struct Owner {
+    db: IndexedDb,
+    epoch: f64,
+}
+
+impl conformance::Subject for Owner {
+    type Storage = IndexedDb;
+
+    fn storage(&self) -> &IndexedDb {
+        &self.db
+    }
+
+    fn fail_next_write(&mut self) {
+        self.db.abort_next_write();
+    }
+
+    async fn reopen(&mut self) {
+        self.db.close();
+        self.epoch += 1.0;
+        self.db = IndexedDb::open_as_owner("test/owner-conformance", self.epoch).await.unwrap();
+    }
+}
+
 #[wasm_bindgen_test]
 async fn an_owner_keeps_every_rule_of_the_storage_contract() {
     const NAME: &str = "test/owner-conformance";
     IndexedDb::delete(NAME).await.unwrap();
-    let mut epoch = 1.0;
-    let mut db = IndexedDb::open_as_owner(NAME, epoch).await.unwrap();
-    for step in steps() {
-        let found = match &step.action {
-            Action::FailNextWrite => {
-                db.abort_next_write();
-                continue;
-            }
-            Action::Reopen => {
-                db.close();
-                epoch += 1.0;
-                db = IndexedDb::open_as_owner(NAME, epoch).await.unwrap();
-                Found::Recovered(db.recovered().await.unwrap())
-            }
-            Action::Execute(op) => Found::Result(execute(&db, op.clone()).await),
-        };
-        if let Err(difference) = step.check(&found) {
-            panic!("{difference}");
-        }
-    }
-    db.close();
+    let mut owner = Owner { db: IndexedDb::open_as_owner(NAME, 1.0).await.unwrap(), epoch: 1.0 };
+    assert_eq!(conformance::check(&mut owner).await, Ok(()));
+    owner.db.close();
 }
