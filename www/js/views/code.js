@@ -52,10 +52,10 @@ class Code extends View {
           <p class="hint">${t('code.hint')}</p>
         </section>
         <section class="panel"><div class="row spread"><h2>${t('code.output')}</h2><button type="button" class="quiet" ?disabled=${this.#shown.length === 0} @click=${() => runner.clear()}>${t('code.clear')}</button></div>
-          <ol class="output mono" tabindex="0" role="log" aria-label=${t('code.output')} @scroll=${(event) => { const { scrollTop, scrollHeight, clientHeight } = event.target; this.#follow = scrollHeight - scrollTop - clientHeight < 40 }}>
-            ${runner.dropped ? html`<li class="note">${t('code.dropped', { count: runner.dropped })}</li>` : ''}
+          <div class="output mono" tabindex="0" role="log" aria-label=${t('code.output')} @scroll=${(event) => { const { scrollTop, scrollHeight, clientHeight } = event.target; this.#follow = scrollHeight - scrollTop - clientHeight < 40 }}>
+            <ol>${runner.dropped ? html`<li class="note">${t('code.dropped', { count: runner.dropped })}</li>` : ''}
             ${this.#shown.map(({ at, level, text, line }) => html`<li class=${level}>${stamp(at)}<span>${line ? html`<button type="button" class="quiet at" data-line=${line} @click=${() => this.#editor.goTo(line)}>${t('code.line', { line: String(line) })}</button> ` : nothing}${text}</span></li>`)}
-          </ol></section>
+            </ol></div></section>
       </div>`
   }
 
@@ -69,6 +69,7 @@ class Code extends View {
   #run () {
     this.#follow = true
     runner.run(this.#code, () => this.#editor?.syntaxErrorLine() ?? null)
+    this.requestUpdate()
   }
 
   #choose (id) {
