@@ -313,7 +313,7 @@ export class Cluster {
   /** Moves all replicas off a broker, and waits until they are gone; gives how many there were. */
   async #moveAway (admin, id) {
     const others = this.brokers().filter((broker) => broker.state === 'running' && broker.id !== id).map((broker) => broker.id)
-    const held = await moveAway(admin, id, others)
+    const held = await moveAway(admin, this.model, id, others)
     // A broker that answers may be behind; what the brokers told is as new as can be.
     const told = () => [...this.model.topics.values()].flat().filter((partition) => partition?.replicas.includes(id)).length
     if (held.length === 0 && told() === 0) return 0

@@ -7,8 +7,11 @@ import { KafkaJSNonRetriableError } from './errors.js'
  * @typedef {import('./kafka.js').Admin} Admin
  */
 
+/** How long the brokers may take to agree on what there is. */
+const AGREE_WAIT_MS = 10000
+
 /** Partitions of all topics, internal ones too, with the replicas they have or are to have. @param {Admin} admin */
-async function partitionsOf (admin) {
+async function read (admin) {
   const [{ topics }, { topics: moving }] = await Promise.all([admin.fetchTopicMetadata(), admin.listPartitionReassignments()])
   const leaving = new Map()
   for (const { topic, partitions } of moving) {
@@ -16,8 +19,29 @@ async function partitionsOf (admin) {
   }
   return topics.flatMap(({ name, partitions }) => partitions.map(({ partitionId, leader, replicas }) => {
     const out = leaving.get(`${name}-${partitionId}`) ?? []
-    return { topic: name, partition: partitionId, leader, all: replicas, replicas: replicas.filter((id) => !out.includes(id)) }
+    return { topic: name, partition: partitionId, leader, all: replicas, replicas: replicas.filter((id) => !out.includes(id)), out }
   }))
+}
+
+/**
+ * The same, once the broker that answered, the controller and what the brokers told agree: one that is behind would have us
+ * plan with replicas that are none any more.
+ * @param {Admin} admin @param {import('./model.js').ClusterModel} model
+ */
+async function partitionsOf (admin, model) {
+  const deadline = Date.now() + AGREE_WAIT_MS
+  for (;;) {
+    const partitions = await read(admin)
+    const apart = partitions.find(({ topic, partition, all, out }) => {
+      const known = model.topics.get(topic)?.[partition]
+      return known?.replicas.join() !== all.join() || (out.length === 0 && known.removing.length > 0)
+    })
+    if (!apart) return partitions
+    if (Date.now() > deadline) {
+      throw new KafkaJSNonRetriableError(`The brokers do not agree on the replicas of ${apart.topic}-${apart.partition}; call it again to go on`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
 }
 
 /** Throws where the others can't take over. @param {number} id @param {Held[]} partitions @param {number[]} others */
@@ -34,11 +58,11 @@ function checkRoom (id, partitions, others) {
 /**
  * Begins to move what broker `id` has: each replica goes to the broker with the fewest that has none of the partition. The
  * new one comes last in order, so that one which has everything leads at once.
- * @param {Admin} admin @param {number} id @param {number[]} others the brokers that run
+ * @param {Admin} admin @param {import('./model.js').ClusterModel} model @param {number} id @param {number[]} others the brokers that run
  * @returns {Promise<{ topic: string, partition: number }[]>} the partitions that are on it
  */
-export async function moveAway (admin, id, others) {
-  const partitions = await partitionsOf(admin)
+export async function moveAway (admin, model, id, others) {
+  const partitions = await partitionsOf(admin, model)
   const held = partitions.filter(({ all }) => all.includes(id))
   const planned = held.filter(({ replicas }) => replicas.includes(id))
   checkRoom(id, planned, others)
