@@ -123,6 +123,7 @@ const BROKER: &[Row] = &[
     Row("broker.session.timeout.ms", POSITIVE, "9000", "1000"),
     Row("controller.quorum.election.backoff.max.ms", POSITIVE, "1000", "200"),
     Row("controller.quorum.election.timeout.ms", POSITIVE, "1000", "300"),
+    Row("controller.quorum.fetch.snapshot.max.bytes", POSITIVE, "1048576", "1048576"),
     Row("controller.quorum.fetch.timeout.ms", POSITIVE, "2000", "600"),
     Row("controller.quorum.request.timeout.ms", POSITIVE, "2000", "600"),
     Row("default.replication.factor", POSITIVE, "1", "1"),
@@ -153,6 +154,9 @@ const BROKER: &[Row] = &[
     Row("max.incremental.fetch.session.cache.slots", NOT_NEGATIVE, "1000", "1000"),
     Row("message.max.bytes", Kind::Number { min: 0, max: 16_777_216 }, "1048588", "1048588"),
     Row("min.insync.replicas", POSITIVE, "1", "1"),
+    // Kafka: 20971520. What was written since the last two snapshots is held in memory, and read on opening.
+    Row("metadata.log.max.record.bytes.between.snapshots", POSITIVE_LONG, "8388608", "65536"),
+    Row("metadata.log.max.snapshot.interval.ms", NOT_NEGATIVE_LONG, "3600000", "600000"),
     Row("num.partitions", POSITIVE, "1", "1"),
     Row("offset.metadata.max.bytes", NOT_NEGATIVE, "4096", "4096"),
     // Kafka: 50. Each partition is a log of its own on every replica of this one machine.
@@ -284,6 +288,8 @@ typed! {
     quorum_election_timeout ms "controller.quorum.election.timeout.ms";
     /// A follower that could not fetch for this long stands for election; a leader nobody fetched from resigns.
     quorum_fetch_timeout ms "controller.quorum.fetch.timeout.ms";
+    /// Bytes of a snapshot asked for at once.
+    quorum_fetch_snapshot_max_bytes number "controller.quorum.fetch.snapshot.max.bytes";
     /// A quorum request unanswered for this long has failed.
     quorum_request_timeout ms "controller.quorum.request.timeout.ms";
     /// Replicas of a topic created without a number.
@@ -314,6 +320,10 @@ typed! {
     log_retention_check_interval ms "log.retention.check.interval.ms";
     /// Fetch sessions of one broker, at most.
     fetch_session_cache_slots number "max.incremental.fetch.session.cache.slots";
+    /// Bytes of the metadata log after which it gets a snapshot.
+    metadata_max_record_bytes_between_snapshots number "metadata.log.max.record.bytes.between.snapshots";
+    /// The metadata log gets a snapshot this long after the last if anything was written since; zero: only by its size.
+    metadata_max_snapshot_interval ms "metadata.log.max.snapshot.interval.ms";
     /// Partitions of a topic created without a number.
     num_partitions number "num.partitions";
     /// A commit's metadata, at most, in bytes.

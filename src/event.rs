@@ -24,6 +24,22 @@ pub enum ClusterEvent {
         /// The quorum's epoch.
         epoch: LeaderEpoch,
     },
+    /// This node has a new snapshot of the metadata log.
+    MetadataSnapshot {
+        /// It stands for everything below.
+        end: Offset,
+        /// The epoch of the last record below.
+        epoch: LeaderEpoch,
+        /// Its size.
+        bytes: u64,
+        /// It came from the leader.
+        fetched: bool,
+    },
+    /// The voters of the quorum, as this node's log names them, changed.
+    QuorumVoters {
+        /// All of them.
+        voters: Vec<BrokerId>,
+    },
     /// This broker's own standing changed: `registered` (fenced), `running` (it may lead).
     BrokerState {
         /// Which.

@@ -14,6 +14,18 @@ pub enum Mutation {
     VoteTwice,
     /// Votes are given whatever the candidate's log has.
     VoteForShorterLog,
+    /// A voter that hears no leader begins an epoch without asking first.
+    StandWithoutPreVote,
+    /// A voter that hears its leader grants pre-votes all the same.
+    PreVoteWhileLed,
+    /// The metadata log loses its beginning before the snapshot that stands for it is durable.
+    TrimBeforeSnapshot,
+    /// A snapshot leaves out the topics' configs.
+    SnapshotWithoutConfigs,
+    /// Voters are changed while an earlier change is not committed.
+    TwoVoterChangesAtOnce,
+    /// The majority is that of the last committed set of voters.
+    OldMajorityCounts,
     /// The quorum's leader counts its own log end, not what is durable.
     QuorumCountsUnflushedTail,
     /// The quorum's leader commits what a minority has.
@@ -80,12 +92,18 @@ pub enum Mutation {
 
 impl Mutation {
     /// Those that the fixed seeds find.
-    pub const ALL: [Mutation; 27] = [
+    pub const ALL: [Mutation; 33] = [
         Mutation::AckBeforeDurable,
         Mutation::AckOneBeforeDurable,
         Mutation::VoteBeforePersisted,
         Mutation::VoteTwice,
         Mutation::VoteForShorterLog,
+        Mutation::StandWithoutPreVote,
+        Mutation::PreVoteWhileLed,
+        Mutation::TrimBeforeSnapshot,
+        Mutation::SnapshotWithoutConfigs,
+        Mutation::TwoVoterChangesAtOnce,
+        Mutation::OldMajorityCounts,
         Mutation::QuorumCountsUnflushedTail,
         Mutation::QuorumCommitsWithoutMajority,
         Mutation::FollowerPromisesUnflushedTail,

@@ -175,6 +175,8 @@ pub struct LogId {
 impl LogId {
     /// The Raft log `__cluster_metadata-0`.
     pub const METADATA: LogId = LogId { topic_id: TopicId::METADATA, partition: PartitionIndex(0) };
+    /// Where its snapshots are stored (drawn in `quorum/snapshot.rs`): not a partition.
+    pub const SNAPSHOTS: LogId = LogId { topic_id: TopicId::METADATA, partition: PartitionIndex(1) };
 }
 
 impl fmt::Debug for LogId {

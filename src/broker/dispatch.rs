@@ -29,7 +29,11 @@ impl Broker {
     /// Serves a request of a broker, this one included.
     pub(super) fn serve_peer(&mut self, now: Instant, token: ReplyToken, version: i16, body: Request) {
         match body {
-            Request::Vote(_) | Request::BeginQuorumEpoch(_) | Request::EndQuorumEpoch(_) => {
+            Request::Vote(_)
+            | Request::BeginQuorumEpoch(_)
+            | Request::EndQuorumEpoch(_)
+            | Request::FetchSnapshot(_)
+            | Request::UpdateRaftVoter(_) => {
                 self.quorum.handle_request(now, token, &body, &mut self.fx);
             }
             Request::Fetch(fetch)
@@ -93,6 +97,8 @@ impl Broker {
             Request::Vote(_)
             | Request::BeginQuorumEpoch(_)
             | Request::EndQuorumEpoch(_)
+            | Request::FetchSnapshot(_)
+            | Request::UpdateRaftVoter(_)
             | Request::AlterPartition(_)
             | Request::Envelope(_)
             | Request::BrokerRegistration(_)
@@ -140,6 +146,7 @@ impl Broker {
             Request::AlterPartitionReassignments(r) => Some(r.timeout_ms),
             Request::ListPartitionReassignments(r) => Some(r.timeout_ms),
             Request::UpdateFeatures(r) => Some(r.timeout_ms),
+            Request::AddRaftVoter(r) => Some(r.timeout_ms),
             _ => None,
         };
         let timeout = asked.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
@@ -150,7 +157,9 @@ impl Broker {
 
     fn serve_as_controller(&mut self, now: Instant, token: ReplyToken, body: Request) {
         match body {
-            Request::DescribeQuorum(_) => self.quorum.handle_request(now, token, &body, &mut self.fx),
+            Request::DescribeQuorum(_) | Request::AddRaftVoter(_) | Request::RemoveRaftVoter(_) => {
+                self.quorum.handle_request(now, token, &body, &mut self.fx);
+            }
             body => self.serve_controller(now, token, super::forward::newest(body)),
         }
     }
@@ -187,5 +196,7 @@ fn is_for_controller(request: &Request) -> bool {
             | Request::UpdateFeatures(_)
             | Request::UnregisterBroker(_)
             | Request::DescribeQuorum(_)
+            | Request::AddRaftVoter(_)
+            | Request::RemoveRaftVoter(_)
     )
 }

@@ -113,6 +113,14 @@ pub fn error_response(request: &Request, error: ErrorCode, message: &str) -> Res
         Request::DescribeCluster(_) => {
             DescribeClusterResponse::default().with_error_code(code).with_error_message(text).into()
         }
+        Request::AddRaftVoter(_) => {
+            AddRaftVoterResponse::default().with_error_code(code).with_error_message(text).into()
+        }
+        Request::RemoveRaftVoter(_) => {
+            RemoveRaftVoterResponse::default().with_error_code(code).with_error_message(text).into()
+        }
+        Request::UpdateRaftVoter(_) => UpdateRaftVoterResponse::default().with_error_code(code).into(),
+        Request::FetchSnapshot(_) => FetchSnapshotResponse::default().with_error_code(code).into(),
         Request::Vote(_) => VoteResponse::default().with_error_code(code).into(),
         Request::BeginQuorumEpoch(_) => BeginQuorumEpochResponse::default().with_error_code(code).into(),
         Request::EndQuorumEpoch(_) => EndQuorumEpochResponse::default().with_error_code(code).into(),

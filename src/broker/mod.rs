@@ -39,7 +39,7 @@ use crate::quorum::{QUORUM_STATE_KEY, Quorum};
 use crate::replica::ReplicaManager;
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
-use crate::types::{BrokerId, LogId, Offset, TopicName};
+use crate::types::{BrokerId, Offset, TopicId, TopicName};
 
 use connections::{ConnOutput, Connections, Place};
 use control::ControlPlane;
@@ -166,11 +166,8 @@ impl Broker {
         let mut recovered: Opened = found.into();
         let mut rng = Rng::new(seed);
         let mut fx = Effects::default();
-        let metadata_log = recovered.logs.remove(&LogId::METADATA).unwrap_or_default();
-        let quorum_state = recovered.meta.remove(QUORUM_STATE_KEY);
         let clean_shutdown = recovered.meta.remove(CLEAN_SHUTDOWN_KEY);
-        let quorum =
-            Quorum::open(&config, quorum_state, metadata_log, Rng::new(rng.next_u64()), now, &mut fx);
+        let quorum = Quorum::open(&config, &mut recovered, Rng::new(rng.next_u64()), now, &mut fx);
         let replicas = ReplicaManager::new(&config, recovered, Rng::new(rng.next_u64()), now, &mut fx);
         let mut broker = Self {
             connections: Connections::new(config.socket_request_max_bytes() as usize),
@@ -334,7 +331,7 @@ impl Broker {
         while let Some((io, op)) = self.fx.ios.pop_front() {
             let owner = match &op {
                 IoOp::WriteMeta { key, .. } if key == QUORUM_STATE_KEY => IoOwner::Quorum,
-                op if op.log() == Some(LogId::METADATA) => IoOwner::Quorum,
+                op if op.log().is_some_and(|log| log.topic_id == TopicId::METADATA) => IoOwner::Quorum,
                 _ => IoOwner::Replicas,
             };
             self.io_owners.insert(io, owner);

@@ -8,6 +8,7 @@ use crate::config::TopicConfig;
 use crate::controller::{Changes, MetadataRecord, Resource};
 use crate::protocol::batch::batches;
 use crate::protocol::records::decode_records;
+use crate::quorum::{Committed, Snapshot};
 use crate::replica::{LiveBroker, PartitionSpec};
 use crate::time::Instant;
 use crate::types::{LogId, Offset, TopicId, TopicPartition};
@@ -18,9 +19,16 @@ impl Broker {
     /// Replays what the quorum has committed, and acts on what changed.
     pub(super) fn replay_committed(&mut self, now: Instant) {
         let mut any = false;
-        while let Some(bytes) = self.quorum.next_committed(&mut self.fx) {
+        while let Some(committed) = self.quorum.next_committed(&mut self.fx) {
             any = true;
-            self.replay(&bytes);
+            match committed {
+                Committed::Snapshot(snapshot) => self.load(&snapshot),
+                Committed::Batches(bytes) => self.replay(&bytes),
+            }
+        }
+        if self.quorum.wants_snapshot(now) {
+            let values = self.image.records().iter().map(MetadataRecord::encode).collect();
+            self.quorum.write_snapshot(now, values, &mut self.fx);
         }
         self.release_committed();
         // Until this incarnation's registration is replayed, the image is of the past: acting on it, this broker could
@@ -30,6 +38,14 @@ impl Broker {
             let changes = std::mem::take(&mut self.unapplied);
             self.act_on(now, changes);
         }
+    }
+
+    /// Begins the image anew with a snapshot; what it changes is found by comparing.
+    fn load(&mut self, snapshot: &Snapshot) {
+        let before = std::mem::take(&mut self.image);
+        self.replay(&snapshot.bytes);
+        self.replayed = snapshot.id.end;
+        self.unapplied.between(&before, &self.image);
     }
 
     fn replay(&mut self, bytes: &Bytes) {

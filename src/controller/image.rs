@@ -233,6 +233,11 @@ impl MetadataImage {
         *self == MetadataImage::default()
     }
 
+    /// The configs of all resources that have any.
+    pub fn all_configs(&self) -> impl Iterator<Item = (&Resource, &BTreeMap<String, String>)> {
+        self.configs.iter()
+    }
+
     /// The first producer id not given out.
     pub fn next_producer_id(&self) -> ProducerId {
         self.next_producer_id

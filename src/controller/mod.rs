@@ -12,6 +12,7 @@ mod placement;
 mod producer_ids;
 mod reassignments;
 mod record;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod topics;

@@ -40,8 +40,9 @@ impl Pending {
     }
 
     fn goes_alone(&self) -> bool {
-        let Pending::Other { op, .. } = self else { return false };
-        matches!(op, IoOp::Truncate { .. } | IoOp::DeleteBefore { .. })
+        let Pending::Other { op, kind } = self else { return false };
+        let trims = matches!(op, IoOp::Rewrite { .. }) && *kind == Outstanding::Delete;
+        trims || matches!(op, IoOp::Truncate { .. } | IoOp::DeleteBefore { .. })
     }
 }
 
@@ -138,6 +139,12 @@ impl IoQueue {
     /// Queues a deletion of the log's front.
     pub fn delete_before(&mut self, before: Offset) {
         let op = IoOp::DeleteBefore { log: self.log, before };
+        self.pending.push_back(Pending::Other { op, kind: Outstanding::Delete });
+    }
+
+    /// Queues a deletion of the log's front within a segment, which from then on begins at `to`.
+    pub fn trim(&mut self, from: Offset, to: Offset, row: SegmentRow, gone: Vec<Offset>) {
+        let op = IoOp::Rewrite { log: self.log, from, to, chunks: Vec::new(), rows: vec![row], gone };
         self.pending.push_back(Pending::Other { op, kind: Outstanding::Delete });
     }
 

@@ -79,6 +79,8 @@ pub struct LogOpening {
     rows: Vec<SegmentRow>,
     /// Not looked at yet.
     chunks: Vec<Chunk>,
+    /// Control batches, of the metadata log.
+    control: Vec<Bytes>,
     /// What was looked at so far, and where it ended too early.
     scanned: Option<Box<(PartitionLog, Option<Cut>)>>,
 }
@@ -109,7 +111,7 @@ impl From<Recovered> for Opened {
 
 impl From<RecoveredLog> for LogOpening {
     fn from(found: RecoveredLog) -> LogOpening {
-        LogOpening { rows: found.rows, chunks: found.tail, scanned: None }
+        LogOpening { rows: found.rows, chunks: found.tail, ..LogOpening::default() }
     }
 }
 
@@ -117,10 +119,34 @@ impl LogOpening {
     /// Takes the next chunks of the last segment (all chunks, when there is no row), ascending.
     pub fn scan(&mut self, id: LogId, chunks: Vec<Chunk>, now: Instant) {
         self.chunks.extend(chunks);
-        self.scan_waiting(id, now);
+        // Snapshots are no log.
+        if id != LogId::SNAPSHOTS {
+            self.scan_waiting(id, now);
+        }
+    }
+
+    /// The rows and chunks, where they were not scanned.
+    pub fn into_stored(self) -> RecoveredLog {
+        RecoveredLog { rows: self.rows, tail: self.chunks }
+    }
+
+    /// The control batches of the metadata log's last segment.
+    pub fn control_batches(&mut self) -> Vec<Bytes> {
+        self.note_control();
+        self.control.clone()
+    }
+
+    fn note_control(&mut self) {
+        for chunk in &self.chunks {
+            let whole = stored_batches(chunk).map_while(Result::ok).filter(|(header, _)| header.is_control());
+            self.control.extend(whole.map(|(_, range)| chunk.bytes.slice(range)));
+        }
     }
 
     fn scan_waiting(&mut self, id: LogId, now: Instant) {
+        if id == LogId::METADATA {
+            self.note_control();
+        }
         let chunks = std::mem::take(&mut self.chunks);
         if self.scanned.is_none() {
             let first = chunks.first().map(|chunk| chunk.base);

@@ -123,6 +123,12 @@ impl Tail {
         }
     }
 
+    /// The segment now begins where the tail does. Gives the producer state there, encoded.
+    pub fn begin_segment(&mut self) -> Bytes {
+        self.before.facts = SegmentFacts::default();
+        self.before.producers.encode()
+    }
+
     fn pop_front(&mut self) {
         let Some(front) = self.chunks.pop_front() else { return };
         self.before.note(&front.batches, front.starts_segment);

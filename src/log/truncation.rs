@@ -92,6 +92,38 @@ impl PartitionLog {
         self.log_start
     }
 
+    /// Raises the log start offset to `offset`, as `delete_before`, but deletes chunks, not segments: the active segment
+    /// begins anew with the chunk that holds `offset`, if memory has that. For a log that is never rolled. Row and chunks
+    /// change in one transaction. Returns the log start offset: unchanged while the log's end is not settled (try again
+    /// later).
+    pub fn trim_before(&mut self, offset: Offset) -> Offset {
+        let offset = offset.min(self.durable_end);
+        if offset <= self.log_start || self.deleted || !self.is_settled() || self.is_cleaning() {
+            return self.log_start;
+        }
+        self.log_start = offset;
+        self.epochs.truncate_from_start(offset);
+        let from = self.first_base();
+        let mut gone: Vec<Offset> = self.segments.iter().map(|segment| segment.base).collect();
+        let below = self.segments.iter().skip(1).take_while(|next| next.base <= offset).count();
+        self.segments.drain(..below);
+        self.tail.evict_below(offset);
+        let base = self.tail.start();
+        if self.segments.len() == 1 && (self.active().base..=offset).contains(&base) {
+            let producers = self.tail.begin_segment();
+            let (_, facts) = self.tail.state_at_end(base);
+            let active = self.active_mut();
+            active.base = base;
+            active.producers_at_base = producers;
+            active.facts = facts;
+            active.time_index.retain(|entry| entry.offset >= base);
+        }
+        gone.retain(|base| self.segments.iter().all(|segment| segment.base != *base));
+        let row = self.open_row();
+        self.queue.trim(from, self.first_base(), row, gone);
+        self.log_start
+    }
+
     /// Deletes the whole log. Every later call is refused; the owner may drop it once `io_idle`.
     pub fn delete_all(&mut self) {
         if !self.deleted {

@@ -189,6 +189,10 @@ apis! {
     UnregisterBroker UnregisterBrokerRequest UnregisterBrokerResponse 0..=0 client;
     ListConfigResources ListConfigResourcesRequest ListConfigResourcesResponse 0..=1 client;
     DescribeTopicPartitions DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse 0..=0 client;
+    AddRaftVoter AddRaftVoterRequest AddRaftVoterResponse 0..=0 client;
+    RemoveRaftVoter RemoveRaftVoterRequest RemoveRaftVoterResponse 0..=0 client;
+    UpdateRaftVoter UpdateRaftVoterRequest UpdateRaftVoterResponse 0..=0 broker;
+    FetchSnapshot FetchSnapshotRequest FetchSnapshotResponse 0..=1 broker;
     Vote VoteRequest VoteResponse 0..=2 broker;
     BeginQuorumEpoch BeginQuorumEpochRequest BeginQuorumEpochResponse 0..=1 broker;
     EndQuorumEpoch EndQuorumEpochRequest EndQuorumEpochResponse 0..=1 broker;

@@ -28,7 +28,7 @@ impl Quorum {
         }
         self.doubt = Doubt::Open;
         // Answers that have waited tell how things were.
-        self.requests.retain(|_, (purpose, _)| *purpose != Purpose::Fetch);
+        self.requests.retain(|_, (purpose, _)| !matches!(purpose, Purpose::Fetch | Purpose::Snapshot));
         if let Role::Follower(following) = &mut self.role {
             following.begin_again(now, self.fetch_timeout);
         }

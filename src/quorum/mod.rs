@@ -3,23 +3,38 @@
 //!
 //! | role | means | becomes |
 //! |---|---|---|
-//! | unattached | knows no leader of its epoch; asks around with fetches | candidate when the election timeout passes (voters); follower when a leader shows itself; voted when it grants its vote |
+//! | unattached | knows no leader of its epoch; asks around with fetches | prospective when the election timeout passes (voters); follower when a leader shows itself; voted when it grants its vote |
 //! | voted | gave its vote in this epoch | the same as unattached, but grants no other candidate |
-//! | candidate | asks for votes in a new epoch | leader with a majority; backs off and stands again in the next epoch when it lost or time passed |
+//! | prospective | asks for pre-votes in its epoch, which stays as it is | candidate with a majority; else, or when time has passed, follower of the leader it had, or unattached if it had none |
+//! | candidate | asks for votes in a new epoch | leader with a majority; prospective, after a pause, when it lost or time passed |
 //! | leader | appends; counts what voters have | resigned when no majority has fetched for a while, its storage fails, or it is asked to |
-//! | follower | fetches from the leader | candidate (voters) or unattached (observers) when it could not fetch for the fetch timeout |
-//! | resigned | was leader of this epoch and may not act in it again | candidate when the election timeout passes |
+//! | follower | fetches from the leader | prospective (voters) or unattached (observers) when it could not fetch for the fetch timeout; unattached when the leader ends its epoch |
+//! | resigned | was leader of this epoch and may not act in it again | prospective when the election timeout passes |
 //!
 //! In every role a higher epoch in a request or response makes the node unattached in that epoch, or a follower when the
 //! message names the leader.
 //!
+//! A pre-vote (KIP-996) is granted by whoever has no more records than the one that asks and does not hear a leader: a
+//! leader hears itself, a follower hears it from its first fetch that is answered until one finds the connection closed.
+//!
+//! Records below a snapshot go (`snapshot`), and voters change with the log (`voters`, `changing`): a node that the last
+//! set of voters in its log does not name is an observer.
+//!
 //! Epoch and vote are durable before anything of that epoch leaves: while a write of them is under way, replies and
 //! requests are held back (`held`), and no role acts on the new epoch's behalf.
 
+mod changing;
+mod describe;
 mod doubt;
 mod election;
+mod epochs;
+mod fetching;
 mod replication;
+mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
+mod voters;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -29,13 +44,19 @@ use crate::config::BrokerConfig;
 use crate::effects::{Effects, Lane, PeerError, PeerResult, Reply, ReplyToken, RequestId};
 use crate::event::ClusterEvent;
 use crate::log::io::{Chunk, IoId, IoOp, IoResult};
-use crate::log::{IoOutcome, LogConfig, LogOpening, PartitionLog, ReadOutcome};
+use crate::log::{IoOutcome, LogConfig, Opened, PartitionLog, ReadOutcome};
 use crate::mutation::{Mutation, mutated};
+use crate::protocol::batch::batches;
 use crate::protocol::{Request, Response};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
-use crate::types::{BrokerId, LeaderEpoch, LogId, METADATA_TOPIC, Offset, PartitionIndex, TopicName};
+use crate::types::{BrokerId, LeaderEpoch, LogId, METADATA_TOPIC, Offset, PartitionIndex, TopicName, Uuid};
 
+use changing::Change;
+use snapshot::Snapshots;
+use voters::VoterSets;
+
+pub use snapshot::{Snapshot, SnapshotId, snapshot_end};
 pub use state::QuorumState;
 
 /// The meta key of the epoch and the vote.
@@ -59,6 +80,7 @@ pub struct NotLeader;
 #[derive(Debug, Clone)]
 enum Role {
     Unattached { election_at: Option<Instant>, ask_at: Instant },
+    Prospective(election::Candidacy),
     Candidate(election::Candidacy),
     Leader(replication::Leadership),
     Follower(replication::Following),
@@ -76,12 +98,17 @@ enum Held {
 /// What a request of ours is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
+    PreVote,
     Vote,
     Begin,
     End,
     Fetch,
     /// A fetch whose only aim is to hear who leads.
     Ask,
+    /// A piece of a snapshot.
+    Snapshot,
+    /// To say where this voter is, and which storage it has.
+    Update,
 }
 
 /// What a read from storage is for.
@@ -91,17 +118,37 @@ enum Reading {
     Fetch { token: ReplyToken, from: Offset, truncations: u64 },
 }
 
+/// What a broker replays next.
+#[derive(Debug, Clone)]
+pub enum Committed {
+    /// Begin anew with this.
+    Snapshot(Snapshot),
+    /// Go on with these batches.
+    Batches(Bytes),
+}
+
 /// One node of the quorum: a voter, or an observer that only fetches.
 pub struct Quorum {
     node: BrokerId,
-    voters: BTreeSet<BrokerId>,
+    endpoint: (String, u16),
+    /// The voters of the configuration: they count while the log names none, and know who leads.
+    configured: BTreeSet<BrokerId>,
+    /// Who votes, with the id of its storage, as far as it has said.
+    voters: BTreeMap<BrokerId, Uuid>,
+    voter_sets: VoterSets,
+    /// The change of voters that somebody waits for.
+    change: Option<Change>,
+    /// When to tell the leader again where this voter is.
+    update_at: Instant,
     cluster_id: String,
     election_timeout: Duration,
     election_backoff_max: Duration,
     fetch_timeout: Duration,
     request_timeout: Duration,
+    snapshot_fetch_bytes: i32,
     rng: Rng,
     log: PartitionLog,
+    snapshots: Snapshots,
     high_watermark: Offset,
     state: QuorumState,
     /// Writes of `state` under way.
@@ -118,25 +165,38 @@ pub struct Quorum {
     storage_retry_at: Option<Instant>,
     told: Option<(&'static str, LeaderEpoch, Option<BrokerId>)>,
     doubt: doubt::Doubt,
+    told_voters: Vec<BrokerId>,
 }
 
 impl Quorum {
-    /// Opens the node on what storage holds.
+    /// Opens the node on what storage holds, and takes that out.
     pub fn open(
         config: &BrokerConfig,
-        state: Option<Bytes>,
-        recovered: impl Into<LogOpening>,
+        recovered: &mut Opened,
         rng: Rng,
         now: Instant,
         fx: &mut Effects,
     ) -> Self {
+        let state = recovered.meta.remove(QUORUM_STATE_KEY);
+        let snapshots = Snapshots::open(
+            recovered.logs.remove(&LogId::SNAPSHOTS).unwrap_or_default().into_stored(),
+            config.metadata_max_record_bytes_between_snapshots().unsigned_abs(),
+            config.metadata_max_snapshot_interval(),
+            now,
+            fx,
+        );
+        let mut stored = recovered.logs.remove(&LogId::METADATA).unwrap_or_default();
+        let voter_sets = VoterSets::read(&stored.control_batches(), snapshots.latest());
+        // Never rolled: the log has one segment, which begins anew where a snapshot allows it.
         let log_config = LogConfig {
+            segment_bytes: u64::MAX / 2,
+            segment_ms: Duration::MAX,
             tail_bytes: TAIL_BYTES,
             timestamp_after_max: None,
             flush: true,
             ..LogConfig::default()
         };
-        let (log, ops, reports) = PartitionLog::recover(LogId::METADATA, log_config, recovered, now);
+        let (log, ops, reports) = PartitionLog::recover(LogId::METADATA, log_config, stored, now);
         for report in reports {
             fx.event(ClusterEvent::LogRecovered {
                 topic: TopicName::from(METADATA_TOPIC),
@@ -151,14 +211,21 @@ impl Quorum {
         }
         let mut quorum = Self {
             node: config.node_id,
-            voters: config.voters.iter().copied().collect(),
+            endpoint: (config.host.clone(), config.port),
+            configured: config.voters.iter().copied().collect(),
+            voters: BTreeMap::new(),
+            voter_sets,
+            change: None,
+            update_at: now,
             cluster_id: config.cluster_id.clone(),
             election_timeout: config.quorum_election_timeout(),
             election_backoff_max: config.quorum_election_backoff_max(),
             fetch_timeout: config.quorum_fetch_timeout(),
             request_timeout: config.quorum_request_timeout(),
+            snapshot_fetch_bytes: config.quorum_fetch_snapshot_max_bytes() as i32,
             rng,
             log,
+            snapshots,
             high_watermark: Offset::ZERO,
             state: state.and_then(|bytes| QuorumState::decode(&bytes)).unwrap_or_default(),
             state_writes: BTreeSet::new(),
@@ -171,7 +238,23 @@ impl Quorum {
             storage_retry_at: None,
             told: None,
             doubt: doubt::Doubt::None,
+            told_voters: Vec::new(),
         };
+        quorum.voter_sets.truncate(quorum.log.log_end_offset());
+        let (start, snapshot) = (quorum.log.log_start_offset(), quorum.snapshots.start());
+        assert!(
+            start <= snapshot.map_or(Offset::ZERO, |id| id.end),
+            "the metadata log begins at {start}, and no snapshot stands for what was before"
+        );
+        quorum.log_begins_at_snapshot(now);
+        quorum.submit_log_io(fx);
+        quorum.voters_changed(now);
+        if quorum.state.directory.is_nil() {
+            quorum.state.directory = quorum.rng.uuid();
+            if quorum.state.epoch > LeaderEpoch::default() {
+                quorum.persist(fx);
+            }
+        }
         quorum.role = quorum.unattached(now);
         if let Role::Unattached { election_at: Some(at), .. } = &mut quorum.role {
             // A leader that is up is found by asking around, much sooner than this. None up: no reason to wait long.
@@ -193,6 +276,25 @@ impl Quorum {
             Role::Follower(following) => Some(following.leader),
             _ => None,
         }
+    }
+
+    /// True for the leader, and for who fetches from it and is answered: such a node grants nobody a pre-vote.
+    pub fn hears_leader(&self) -> bool {
+        match &self.role {
+            Role::Leader(_) => true,
+            Role::Follower(following) => following.heard,
+            _ => false,
+        }
+    }
+
+    /// The voters that count here, committed or not.
+    pub fn voters(&self) -> impl ExactSizeIterator<Item = BrokerId> {
+        self.voters.keys().copied()
+    }
+
+    /// The id of this node's storage (KIP-853).
+    pub fn directory(&self) -> Uuid {
+        self.state.directory
     }
 
     /// The current epoch.
@@ -234,6 +336,7 @@ impl Quorum {
             Role::Unattached { .. } if !self.is_voter() => "observer",
             Role::Unattached { .. } if self.state.voted_for.is_some() => "voted",
             Role::Unattached { .. } => "unattached",
+            Role::Prospective(_) => "prospective",
             Role::Candidate(_) => "candidate",
             Role::Leader(_) => "leader",
             Role::Follower(_) if !self.is_voter() => "observer",
@@ -247,16 +350,30 @@ impl Quorum {
         if !self.is_leader() {
             return Err(NotLeader);
         }
+        let before = self.log.log_end_offset();
         if self.log.append_as_leader(records, self.state.epoch, now).is_err() {
             self.resign(now, fx);
             return Err(NotLeader);
+        }
+        let control = batches(records).next().is_some_and(|first| first.is_ok_and(|(h, _)| h.is_control()));
+        let end = self.log.log_end_offset();
+        if control && let ReadOutcome::Batches(appended) = self.log.read(before, end, usize::MAX, true) {
+            self.take_voters(now, &appended);
         }
         self.log_changed(now, fx);
         Ok(self.log.log_end_offset())
     }
 
-    /// The next committed batches to replay, in order, each once; none until there are more.
-    pub fn next_committed(&mut self, fx: &mut Effects) -> Option<Bytes> {
+    /// What to replay next, in order, each once; none until there is more.
+    pub fn next_committed(&mut self, fx: &mut Effects) -> Option<Committed> {
+        if std::mem::take(&mut self.snapshots.unread)
+            && let Some(snapshot) = self.snapshots.latest().cloned()
+        {
+            self.replayed_ahead = None;
+            self.replay_at = snapshot.id.end;
+            self.snapshots.bytes_since = 0;
+            return Some(Committed::Snapshot(snapshot));
+        }
         if let Some(bytes) = self.replayed_ahead.take() {
             return self.handed_out(bytes);
         }
@@ -275,10 +392,11 @@ impl Quorum {
         }
     }
 
-    fn handed_out(&mut self, bytes: Bytes) -> Option<Bytes> {
-        let last = crate::protocol::batch::batches(&bytes).filter_map(Result::ok).last()?;
+    fn handed_out(&mut self, bytes: Bytes) -> Option<Committed> {
+        let last = batches(&bytes).filter_map(Result::ok).last()?;
         self.replay_at = last.0.next_offset();
-        Some(bytes)
+        self.snapshots.bytes_since += bytes.len() as u64;
+        Some(Committed::Batches(bytes))
     }
 
     /// Takes a request of the quorum's APIs; answers through `fx`, perhaps later.
@@ -288,7 +406,11 @@ impl Quorum {
             Request::BeginQuorumEpoch(body) => self.on_begin_epoch(now, token, body, fx),
             Request::EndQuorumEpoch(body) => self.on_end_epoch(now, token, body, fx),
             Request::Fetch(body) => self.on_fetch(now, token, body, fx),
+            Request::FetchSnapshot(body) => self.on_fetch_snapshot(now, token, body, fx),
             Request::DescribeQuorum(_) => self.on_describe(now, token, fx),
+            Request::AddRaftVoter(body) => self.on_add_voter(now, token, body, fx),
+            Request::RemoveRaftVoter(body) => self.on_remove_voter(now, token, body, fx),
+            Request::UpdateRaftVoter(body) => self.on_update_voter(now, token, body, fx),
             other => unreachable!("{:?} is not the quorum's", other.key()),
         }
         self.tell(fx);
@@ -305,13 +427,22 @@ impl Quorum {
     ) {
         let Some((purpose, epoch)) = self.requests.remove(&id) else { return };
         match (purpose, result) {
-            (Purpose::Vote, result) => self.on_vote_response(now, from, epoch, result, fx),
+            (Purpose::PreVote | Purpose::Vote, result) => {
+                self.on_vote_response(now, from, (purpose, epoch), result, fx);
+            }
             (Purpose::Begin, result) => self.on_begin_response(now, from, epoch, result, fx),
             (Purpose::End, _) => {}
+            // If it did not work it is tried again by the clock.
+            (Purpose::Update, _) => {}
+            (Purpose::Snapshot, Ok(Response::FetchSnapshot(body))) => {
+                self.on_fetch_snapshot_response(now, from, epoch, body, fx);
+            }
             (Purpose::Fetch | Purpose::Ask, Ok(Response::Fetch(body))) => {
                 self.on_fetch_response(now, from, epoch, purpose, body, fx);
             }
-            (Purpose::Fetch, _) => self.fetch_failed(now, epoch),
+            (Purpose::Fetch | Purpose::Snapshot, result) => {
+                self.fetch_failed(now, epoch, unreachable_peer(&result));
+            }
             (Purpose::Ask, _) => {}
         }
         self.tell(fx);
@@ -324,6 +455,8 @@ impl Quorum {
                 IoResult::Failed(error) => self.storage_failed(now, format!("{error:?}"), fx),
                 _ => self.release_held(now, fx),
             }
+        } else if self.snapshots.owns(io) {
+            self.snapshot_io(now, io, &result, fx);
         } else if let Some(reading) = self.reads.remove(&io) {
             match result {
                 IoResult::Read(chunks) => self.on_read(reading, &chunks, fx),
@@ -331,7 +464,9 @@ impl Quorum {
                 IoResult::Done => panic!("a read ended without its chunks"),
             }
         } else {
-            match self.log.io_done(&result) {
+            let outcome = self.log.io_done(&result);
+            self.log_was_cut(now);
+            match outcome {
                 IoOutcome::Done { .. } => self.log_durable(now, fx),
                 IoOutcome::Failed { error, .. } => self.storage_failed(now, format!("{error:?}"), fx),
             }
@@ -351,6 +486,8 @@ impl Quorum {
                 self.persist(fx);
             }
         }
+        self.trim_log();
+        self.submit_log_io(fx);
         self.tick_role(now, fx);
         self.tell(fx);
     }
@@ -359,18 +496,20 @@ impl Quorum {
     pub fn next_deadline(&self) -> Option<Instant> {
         let role = match &self.role {
             Role::Unattached { election_at, ask_at } => earliest(*election_at, Some(*ask_at)),
-            Role::Candidate(candidacy) => Some(candidacy.next_deadline()),
+            Role::Prospective(candidacy) | Role::Candidate(candidacy) => Some(candidacy.next_deadline()),
             Role::Leader(leadership) => leadership.next_deadline(),
             Role::Follower(following) => Some(following.next_deadline()),
             Role::Resigned { election_at } => Some(*election_at),
         };
-        earliest(role, self.storage_retry_at)
+        let changes =
+            earliest(self.change.as_ref().map(|change| change.deadline), self.snapshots.next_deadline());
+        earliest(earliest(role, self.storage_retry_at), changes)
     }
 
     /// Lays down leadership, and tells the voters, so that one of them stands at once.
     pub fn resign(&mut self, now: Instant, fx: &mut Effects) {
-        if let Role::Leader(leadership) = &self.role {
-            let successors = leadership.successors();
+        if self.is_leader() {
+            let successors = self.successors();
             self.send_end_epoch(successors, fx);
             self.step_down(now, fx);
         }
@@ -378,16 +517,27 @@ impl Quorum {
     }
 
     fn is_voter(&self) -> bool {
-        self.voters.contains(&self.node)
+        self.votes(self.node, self.state.directory)
+    }
+
+    /// True for a voter with this storage; one that has not said which it has may have any.
+    fn votes(&self, id: BrokerId, directory: Uuid) -> bool {
+        let known = self.voters.get(&id);
+        known.is_some_and(|known| *known == directory || known.is_nil() || directory.is_nil())
     }
 
     fn majority(&self) -> usize {
-        self.voters.len() / 2 + 1
+        let counted = match mutated(Mutation::OldMajorityCounts) {
+            true => self.voter_sets.at(self.high_watermark).map_or(self.voters.len(), <[_]>::len),
+            false => self.voters.len(),
+        };
+        counted / 2 + 1
     }
 
     fn other_voters(&self) -> impl Iterator<Item = BrokerId> + use<> {
         let node = self.node;
-        self.voters.clone().into_iter().filter(move |id| *id != node)
+        let ids: Vec<BrokerId> = self.voters.keys().copied().collect();
+        ids.into_iter().filter(move |id| *id != node)
     }
 
     /// Between one and two election timeouts: so that not all stand at once.
@@ -405,13 +555,13 @@ impl Quorum {
     fn see_epoch(&mut self, now: Instant, epoch: LeaderEpoch, fx: &mut Effects) {
         if epoch > self.state.epoch {
             self.leave_role(fx);
-            self.state = QuorumState { epoch, voted_for: None };
+            self.state = QuorumState { epoch, voted_for: None, ..self.state };
             self.persist(fx);
             // Only a vote given or a leader heard puts an election off: a candidate that can't win would otherwise keep
             // those that can from standing.
             let standing = match &self.role {
                 Role::Unattached { election_at, .. } => *election_at,
-                Role::Candidate(candidacy) => Some(candidacy.next_deadline()),
+                Role::Prospective(candidacy) | Role::Candidate(candidacy) => Some(candidacy.next_deadline()),
                 _ => None,
             };
             self.role = self.unattached(now);
@@ -424,10 +574,14 @@ impl Quorum {
     /// What a role leaves behind: a leader's parked fetches are answered.
     fn leave_role(&mut self, fx: &mut Effects) {
         if let Role::Leader(leadership) = &mut self.role {
-            for token in leadership.take_parked() {
+            let parked = leadership.take_parked();
+            // So that none of the answers names a leader that is none.
+            self.role = Role::Unattached { election_at: None, ask_at: Instant::default() };
+            for token in parked {
                 let response = self.not_leader_fetch();
                 fx.reply(token, response);
             }
+            self.change_failed(crate::protocol::ErrorCode::NotLeaderOrFollower, fx);
         }
     }
 
@@ -517,6 +671,10 @@ impl Quorum {
         if self.told != Some(now) {
             self.told = Some(now);
             fx.event(ClusterEvent::QuorumRole { role: now.0, epoch: now.1, leader: now.2 });
+        }
+        if !self.voters.keys().eq(self.told_voters.iter()) {
+            self.told_voters = self.voters.keys().copied().collect();
+            fx.event(ClusterEvent::QuorumVoters { voters: self.told_voters.clone() });
         }
     }
 }

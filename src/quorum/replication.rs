@@ -1,6 +1,6 @@
 //! Records of the metadata log on their way from the leader to voters and observers: Fetch, from both ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -9,30 +9,28 @@ use crate::log::ReadOutcome;
 use crate::log::io::Chunk;
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::error::code_of;
-use crate::protocol::messages::{
-    self, DescribeQuorumResponse, FetchRequest, FetchResponse, describe_quorum_response, fetch_request,
-    fetch_response,
-};
+use crate::protocol::messages::{self, FetchRequest, FetchResponse, fetch_request, fetch_response};
 use crate::protocol::{ErrorCode, StrBytes};
 use crate::time::{Duration, Instant, earliest};
-use crate::types::{BrokerId, LeaderEpoch, Offset, TopicId};
+use crate::types::{BrokerId, LeaderEpoch, Offset, TopicId, Uuid};
 
 use super::doubt::Doubt;
 use super::election::topic_name;
-use super::{Purpose, Quorum, RETRY, Reading, Role};
+use super::fetching::Fetching;
+use super::{Purpose, Quorum, RETRY, Reading, Role, SnapshotId};
 
 /// One fetch of the metadata log brings at most this much.
 const FETCH_BYTES: i32 = 1024 * 1024;
+/// An observer that was silent so long is forgotten (Kafka's `LeaderState.OBSERVER_SESSION_TIMEOUT_MS`).
+const OBSERVER_SESSION: Duration = Duration::from_secs(300);
 
 /// What a leader knows of the others.
 #[derive(Debug, Clone)]
 pub(super) struct Leadership {
     /// The offset of this epoch's first record, the leader change.
     pub(super) epoch_start: Offset,
-    /// Other voters.
-    voters: BTreeMap<BrokerId, Replica>,
-    /// Nodes that fetch without a vote.
-    observers: BTreeMap<BrokerId, Replica>,
+    /// Who fetches, with or without a vote.
+    pub(super) replicas: BTreeMap<BrokerId, Replica>,
     parked: BTreeMap<ReplyToken, ParkedFetch>,
     /// When to look whether a majority still fetches.
     check_at: Instant,
@@ -41,12 +39,18 @@ pub(super) struct Leadership {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Replica {
+pub(super) struct Replica {
+    /// Which storage it has.
+    pub(super) directory: Uuid,
     /// Everything below it is durable there.
-    end: Offset,
-    fetched_at: Option<Instant>,
+    pub(super) end: Offset,
+    pub(super) fetched_at: Option<Instant>,
+    /// When it had last all that there was at its fetch before.
+    pub(super) caught_up_at: Option<Instant>,
+    /// The end of the log when it fetched last.
+    pub(super) log_end: Offset,
     /// The high watermark it was told last.
-    told: Offset,
+    pub(super) told: Offset,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,27 +61,14 @@ struct ParkedFetch {
 }
 
 impl Leadership {
-    pub(super) fn new(
-        now: Instant,
-        epoch_start: Offset,
-        others: impl Iterator<Item = BrokerId>,
-        fetch_timeout: Duration,
-    ) -> Self {
+    pub(super) fn new(now: Instant, epoch_start: Offset, fetch_timeout: Duration) -> Self {
         Self {
             epoch_start,
-            voters: others.map(|id| (id, Replica::default())).collect(),
-            observers: BTreeMap::new(),
+            replicas: BTreeMap::new(),
             parked: BTreeMap::new(),
             check_at: now + 2 * fetch_timeout,
             begin_again: BTreeMap::new(),
         }
-    }
-
-    /// The other voters, most caught up first.
-    pub(super) fn successors(&self) -> Vec<BrokerId> {
-        let mut ids: Vec<BrokerId> = self.voters.keys().copied().collect();
-        ids.sort_by_key(|id| std::cmp::Reverse(self.voters.get(id).map(|replica| replica.end)));
-        ids
     }
 
     pub(super) fn take_parked(&mut self) -> Vec<ReplyToken> {
@@ -90,15 +81,31 @@ impl Leadership {
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let parked = self.parked.values().map(|parked| parked.deadline).min();
-        let check = (!self.voters.is_empty()).then_some(self.check_at);
-        earliest(earliest(parked, check), self.begin_again.values().min().copied())
+        earliest(earliest(parked, Some(self.check_at)), self.begin_again.values().min().copied())
     }
 
-    fn replica(&mut self, id: BrokerId) -> &mut Replica {
-        match self.voters.contains_key(&id) {
-            true => self.voters.entry(id).or_default(),
-            false => self.observers.entry(id).or_default(),
+    /// A replica was heard. With another storage than before it is another one.
+    pub(super) fn heard(&mut self, now: Instant, id: BrokerId, directory: Uuid) -> &mut Replica {
+        let replica = self.replicas.entry(id).or_default();
+        if replica.directory != directory {
+            *replica = Replica { directory, ..Replica::default() };
         }
+        replica.fetched_at = Some(now);
+        replica
+    }
+}
+
+impl Replica {
+    /// It fetched from `end`, when the log reached up to `log_end` (Kafka's `ReplicaState`: caught up with now, or with what
+    /// there was at the fetch before).
+    fn fetched(&mut self, now: Instant, before: Option<Instant>, end: Offset, log_end: Offset) {
+        if end >= log_end {
+            self.caught_up_at = Some(now);
+        } else if end >= self.log_end && before.is_some() {
+            self.caught_up_at = self.caught_up_at.max(before);
+        }
+        self.end = end;
+        self.log_end = log_end;
     }
 }
 
@@ -109,8 +116,12 @@ pub(super) struct Following {
     /// Without a fetch that succeeds until then, the leader is given up.
     give_up_at: Instant,
     /// None while a fetch is under way, or waits for the storage.
-    fetch_at: Option<Instant>,
-    in_flight: bool,
+    pub(super) fetch_at: Option<Instant>,
+    pub(super) in_flight: bool,
+    /// The leader has answered a fetch, and its connection has not closed since.
+    pub(super) heard: bool,
+    /// The snapshot that it is to have first.
+    pub(super) fetching: Option<Fetching>,
     /// The leader's high watermark, as far as our log is known to be the leader's.
     high_watermark: Offset,
 }
@@ -118,7 +129,22 @@ pub(super) struct Following {
 impl Following {
     pub(super) fn new(leader: BrokerId, now: Instant, fetch_timeout: Duration) -> Self {
         let give_up_at = now + fetch_timeout;
-        Self { leader, give_up_at, fetch_at: Some(now), in_flight: false, high_watermark: Offset::ZERO }
+        Self {
+            leader,
+            give_up_at,
+            fetch_at: Some(now),
+            in_flight: false,
+            heard: false,
+            fetching: None,
+            high_watermark: Offset::ZERO,
+        }
+    }
+
+    /// The leader has answered.
+    pub(super) fn was_answered(&mut self, now: Instant, fetch_timeout: Duration) {
+        self.give_up_at = now + fetch_timeout;
+        self.heard = true;
+        self.fetch_at = Some(now);
     }
 
     /// Asks at once, and gives the leader its time again.
@@ -131,6 +157,15 @@ impl Following {
     pub(super) fn next_deadline(&self) -> Instant {
         self.fetch_at.map_or(self.give_up_at, |at| at.min(self.give_up_at))
     }
+}
+
+/// Where the follower's log and ours part.
+#[derive(Debug, Clone, Copy)]
+enum Parts {
+    /// At the end of an epoch.
+    Epoch((LeaderEpoch, Offset)),
+    /// Before ours begins: the snapshot it needs.
+    Snapshot(SnapshotId),
 }
 
 impl Quorum {
@@ -173,14 +208,48 @@ impl Quorum {
             false => self.log.durable_end_offset(),
         };
         let Role::Leader(leadership) = &self.role else { return };
-        let mut ends: Vec<Offset> = leadership.voters.values().map(|replica| replica.end).collect();
-        ends.push(own);
+        let end_of = |id: &BrokerId| match self.replica_of_voter(leadership, *id) {
+            _ if *id == self.node => own,
+            Some(replica) => replica.end,
+            None => Offset::ZERO,
+        };
+        let mut ends: Vec<Offset> = self.voters.keys().map(end_of).collect();
         ends.sort_by(|a, b| b.cmp(a));
         let Some(reached) = ends.get(majority - 1).map(|reached| own.min(*reached)) else { return };
         if reached > leadership.epoch_start && reached > self.high_watermark {
             self.high_watermark = reached;
+            self.change_committed(now, fx);
             self.answer_parked(now, fx);
         }
+    }
+
+    /// What the leader knows of another voter.
+    fn replica_of_voter<'a>(&self, leadership: &'a Leadership, id: BrokerId) -> Option<&'a Replica> {
+        leadership.replicas.get(&id).filter(|replica| self.votes(id, replica.directory))
+    }
+
+    /// The other voters, most caught up first.
+    pub(super) fn successors(&self) -> Vec<BrokerId> {
+        let Role::Leader(leadership) = &self.role else { return Vec::new() };
+        let mut ids: Vec<BrokerId> = self.other_voters().collect();
+        ids.sort_by_key(|id| {
+            std::cmp::Reverse(self.replica_of_voter(leadership, *id).map(|replica| replica.end))
+        });
+        ids
+    }
+
+    /// Why this node can't serve a request that names the leader's epoch.
+    pub(super) fn leader_error(&self, epoch: LeaderEpoch) -> Option<ErrorCode> {
+        match &self.role {
+            _ if epoch < self.state.epoch => Some(ErrorCode::FencedLeaderEpoch),
+            _ if epoch > self.state.epoch => Some(ErrorCode::UnknownLeaderEpoch),
+            Role::Leader(_) => None,
+            _ => Some(ErrorCode::NotLeaderOrFollower),
+        }
+    }
+
+    pub(super) fn is_other_cluster(&self, id: Option<&StrBytes>) -> bool {
+        id.is_some_and(|id| id.as_str() != self.cluster_id)
     }
 
     pub(super) fn on_fetch(
@@ -195,32 +264,37 @@ impl Quorum {
             let error = FetchResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
             return self.reply(token, error, fx);
         };
-        if body.cluster_id.as_ref().is_some_and(|id| id.as_str() != self.cluster_id) {
+        if self.is_other_cluster(body.cluster_id.as_ref()) {
             let error = FetchResponse::default().with_error_code(ErrorCode::InconsistentClusterId.code());
             return self.reply(token, error, fx);
         }
-        let epoch = LeaderEpoch(asked.current_leader_epoch);
-        let error = match &self.role {
-            _ if epoch < self.state.epoch => Some(ErrorCode::FencedLeaderEpoch),
-            _ if epoch > self.state.epoch => Some(ErrorCode::UnknownLeaderEpoch),
-            Role::Leader(_) => None,
-            _ => Some(ErrorCode::NotLeaderOrFollower),
-        };
-        if error.is_some() {
-            let response = self.fetch_response(error, None, Bytes::new());
+        if let Some(error) = self.leader_error(LeaderEpoch(asked.current_leader_epoch)) {
+            let response = self.fetch_response(Some(error), None, Bytes::new());
             return self.reply(token, response, fx);
         }
-        let from = Offset(asked.fetch_offset);
-        if let Some(diverging) = self.divergence(LeaderEpoch(asked.last_fetched_epoch), from) {
-            let response = self.fetch_response(None, Some(diverging), Bytes::new());
-            return self.reply(token, response, fx);
-        }
+        let (from, last_epoch) = (Offset(asked.fetch_offset), LeaderEpoch(asked.last_fetched_epoch));
         let replica = BrokerId(body.replica_state.replica_id.0);
+        let before_log = self.snapshots.start().is_some_and(|start| {
+            from < start.end || (from == start.end && last_epoch != start.epoch) || last_epoch < start.epoch
+        });
+        let parts = if before_log { None } else { self.divergence(last_epoch, from) };
+        if before_log || parts.is_some() {
+            if let Role::Leader(leadership) = &mut self.role {
+                leadership.heard(now, replica, asked.replica_directory_id);
+            }
+            let parts = match self.snapshots.latest() {
+                Some(snapshot) if before_log => Parts::Snapshot(snapshot.id),
+                _ => Parts::Epoch(parts.unwrap_or_default()),
+            };
+            let response = self.fetch_response(None, Some(parts), Bytes::new());
+            return self.reply(token, response, fx);
+        }
         let deadline = now + Duration::from_millis(body.max_wait_ms.max(0) as u64);
+        let log_end = self.log.log_end_offset();
         if let Role::Leader(leadership) = &mut self.role {
-            let state = leadership.replica(replica);
-            state.end = from;
-            state.fetched_at = Some(now);
+            let before = leadership.replicas.get(&replica).and_then(|replica| replica.fetched_at);
+            let state = leadership.heard(now, replica, asked.replica_directory_id);
+            state.fetched(now, before, from, log_end);
             leadership.parked.insert(token, ParkedFetch { replica, from, deadline });
         }
         self.advance_high_watermark(now, fx);
@@ -245,7 +319,7 @@ impl Quorum {
         let Role::Leader(leadership) = &mut self.role else { return };
         let mut due = Vec::new();
         for (token, parked) in &leadership.parked {
-            let told = leadership.voters.get(&parked.replica).or(leadership.observers.get(&parked.replica));
+            let told = leadership.replicas.get(&parked.replica);
             let news = parked.from < end || told.is_none_or(|replica| replica.told < high_watermark);
             if news || parked.deadline <= now {
                 due.push((*token, *parked));
@@ -254,7 +328,7 @@ impl Quorum {
         for (token, parked) in due {
             if let Role::Leader(leadership) = &mut self.role {
                 leadership.parked.remove(&token);
-                leadership.replica(parked.replica).told = high_watermark;
+                leadership.replicas.entry(parked.replica).or_default().told = high_watermark;
             }
             match self.log.read(parked.from, end, FETCH_BYTES as usize, true) {
                 ReadOutcome::Batches(bytes) => {
@@ -300,7 +374,7 @@ impl Quorum {
     fn fetch_response(
         &self,
         error: Option<ErrorCode>,
-        diverging: Option<(LeaderEpoch, Offset)>,
+        parts: Option<Parts>,
         records: Bytes,
     ) -> FetchResponse {
         let current = fetch_response::LeaderIdAndEpoch::default()
@@ -314,10 +388,18 @@ impl Quorum {
             .with_log_start_offset(self.log.log_start_offset().0)
             .with_current_leader(current)
             .with_records(Some(records));
-        if let Some((epoch, end)) = diverging {
-            let diverging =
-                fetch_response::EpochEndOffset::default().with_epoch(epoch.0).with_end_offset(end.0);
-            partition = partition.with_diverging_epoch(diverging);
+        match parts {
+            Some(Parts::Epoch((epoch, end))) => {
+                let diverging =
+                    fetch_response::EpochEndOffset::default().with_epoch(epoch.0).with_end_offset(end.0);
+                partition = partition.with_diverging_epoch(diverging);
+            }
+            Some(Parts::Snapshot(id)) => {
+                let id =
+                    fetch_response::SnapshotId::default().with_end_offset(id.end.0).with_epoch(id.epoch.0);
+                partition = partition.with_snapshot_id(id);
+            }
+            None => {}
         }
         let topic = fetch_response::FetchableTopicResponse::default()
             .with_topic_id(TopicId::METADATA.0)
@@ -330,7 +412,8 @@ impl Quorum {
         let settled = self.log.durable_end_offset() == self.log.log_end_offset()
             && !self.log.is_truncating()
             && !self.log.storage_failed()
-            && self.log.io_idle();
+            && self.log.io_idle()
+            && !self.snapshots.installing();
         let Role::Follower(following) = &mut self.role else { return };
         if following.in_flight || following.fetch_at.is_some_and(|at| at > now) {
             return;
@@ -341,23 +424,30 @@ impl Quorum {
             return;
         }
         following.in_flight = true;
+        let Role::Follower(following) = &self.role else { return };
         let leader = following.leader;
-        let wait = match self.doubt {
-            Doubt::Open => 0,
-            _ => (self.fetch_timeout / 2).as_millis().min(500) as i32,
+        let (body, purpose) = match &following.fetching {
+            Some(fetching) => (self.snapshot_request(fetching).into(), Purpose::Snapshot),
+            None => {
+                let wait = match self.doubt {
+                    Doubt::Open => 0,
+                    _ => (self.fetch_timeout / 2).as_millis().min(500) as i32,
+                };
+                (self.fetch_request(wait).into(), Purpose::Fetch)
+            }
         };
-        let body = self.fetch_request(wait);
-        self.request(leader, Lane::QuorumFetch, body.into(), Purpose::Fetch, fx);
+        self.request(leader, Lane::QuorumFetch, body, purpose, fx);
     }
 
     fn fetch_request(&self, max_wait_ms: i32) -> FetchRequest {
         let end = self.log.durable_end_offset();
-        let last = (end > Offset::ZERO).then(|| self.log.epoch_at(end.plus(-1))).flatten();
         let partition = fetch_request::FetchPartition::default()
             .with_partition(0)
             .with_current_leader_epoch(self.state.epoch.0)
             .with_fetch_offset(end.0)
-            .with_last_fetched_epoch(last.unwrap_or_default().0)
+            .with_last_fetched_epoch(self.epoch_before(end).0)
+            .with_replica_directory_id(self.state.directory)
+            .with_high_watermark(self.high_watermark.0)
             .with_partition_max_bytes(FETCH_BYTES);
         let topic = fetch_request::FetchTopic::default()
             .with_topic(topic_name())
@@ -385,7 +475,7 @@ impl Quorum {
     ) {
         let partition =
             body.responses.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
-        let Some(partition) = partition else { return self.fetch_failed(now, epoch) };
+        let Some(partition) = partition else { return self.fetch_failed(now, epoch, false) };
         let current = &partition.current_leader;
         if self.learn(now, current.leader_id.0, current.leader_epoch, fx) || purpose == Purpose::Ask {
             return;
@@ -401,15 +491,20 @@ impl Quorum {
             following.fetch_at = Some(now + RETRY);
             return;
         }
-        following.give_up_at = now + timeout;
-        following.fetch_at = Some(now);
+        following.was_answered(now, timeout);
         if self.doubt == Doubt::Open {
             self.doubt = Doubt::Until(Offset(partition.high_watermark));
+        }
+        let snapshot = &partition.snapshot_id;
+        if snapshot.end_offset >= 0 && snapshot.epoch >= 0 {
+            let id = SnapshotId { end: Offset(snapshot.end_offset), epoch: LeaderEpoch(snapshot.epoch) };
+            following.fetching = Some(Fetching::new(id));
+            return self.fetch(now, fx);
         }
         let diverging = &partition.diverging_epoch;
         if diverging.end_offset >= 0 && diverging.epoch >= 0 {
             // What is left may differ from the leader's log still: its high watermark says nothing of ours yet.
-            self.truncate(LeaderEpoch(diverging.epoch), Offset(diverging.end_offset), fx);
+            self.truncate(now, LeaderEpoch(diverging.epoch), Offset(diverging.end_offset), fx);
             return self.fetch(now, fx);
         }
         if let Some(records) = partition.records.filter(|records| !records.is_empty()) {
@@ -419,6 +514,7 @@ impl Quorum {
                 following.fetch_at = Some(now + RETRY);
                 return;
             }
+            self.take_voters(now, &records);
             self.submit_log_io(fx);
         }
         let told = Offset(partition.high_watermark).min(self.log.log_end_offset());
@@ -430,56 +526,25 @@ impl Quorum {
     }
 
     /// Cuts what the leader does not have.
-    fn truncate(&mut self, epoch: LeaderEpoch, end: Offset, fx: &mut Effects) {
+    fn truncate(&mut self, now: Instant, epoch: LeaderEpoch, end: Offset, fx: &mut Effects) {
         let own = self.log.end_offset_for_epoch(epoch).map_or(Offset::ZERO, |(_, end)| end);
         let to = own.min(end);
         assert!(to >= self.high_watermark, "the leader has not what was committed below {to}");
         self.log.truncate_to(to);
+        self.log_was_cut(now);
         self.submit_log_io(fx);
     }
 
     /// The leader gave no answer; the fetch timeout decides when it is given up.
-    pub(super) fn fetch_failed(&mut self, now: Instant, epoch: LeaderEpoch) {
+    pub(super) fn fetch_failed(&mut self, now: Instant, epoch: LeaderEpoch, closed: bool) {
         if epoch == self.state.epoch
             && let Role::Follower(following) = &mut self.role
         {
             following.in_flight = false;
+            following.heard &= !closed;
+            following.fetching = None;
             following.fetch_at = Some(now + RETRY);
         }
-    }
-
-    pub(super) fn on_describe(&mut self, now: Instant, token: ReplyToken, fx: &mut Effects) {
-        let error = (!self.is_leader()).then_some(ErrorCode::NotLeaderOrFollower);
-        let own = describe_quorum_response::ReplicaState::default()
-            .with_replica_id(messages::BrokerId(self.node.0))
-            .with_log_end_offset(self.log.log_end_offset().0)
-            .with_last_fetch_timestamp(now.as_timestamp())
-            .with_last_caught_up_timestamp(now.as_timestamp());
-        let describe = |(id, replica): (&BrokerId, &Replica)| {
-            let fetched = replica.fetched_at.map_or(-1, Instant::as_timestamp);
-            describe_quorum_response::ReplicaState::default()
-                .with_replica_id(messages::BrokerId(id.0))
-                .with_log_end_offset(replica.end.0)
-                .with_last_fetch_timestamp(fetched)
-                .with_last_caught_up_timestamp(fetched)
-        };
-        let (mut voters, mut observers) = (vec![own], Vec::new());
-        if let Role::Leader(leadership) = &self.role {
-            voters.extend(leadership.voters.iter().map(describe));
-            observers.extend(leadership.observers.iter().map(describe));
-        }
-        let partition = describe_quorum_response::PartitionData::default()
-            .with_partition_index(0)
-            .with_error_code(code_of(error))
-            .with_leader_id(messages::BrokerId(self.leader().map_or(-1, |id| id.0)))
-            .with_leader_epoch(self.state.epoch.0)
-            .with_high_watermark(self.high_watermark.0)
-            .with_current_voters(voters)
-            .with_observers(observers);
-        let topic = describe_quorum_response::TopicData::default()
-            .with_topic_name(topic_name())
-            .with_partitions(vec![partition]);
-        self.reply(token, DescribeQuorumResponse::default().with_topics(vec![topic]), fx);
     }
 
     pub(super) fn tick_role(&mut self, now: Instant, fx: &mut Effects) {
@@ -492,11 +557,12 @@ impl Quorum {
                 self.ask_around(fx);
             }
             Role::Unattached { .. } => {}
-            Role::Candidate(_) => self.tick_candidate(now, fx),
+            Role::Prospective(_) | Role::Candidate(_) => self.tick_candidate(now, fx),
             Role::Leader(_) => self.tick_leader(now, fx),
             Role::Follower(following) => {
                 if following.give_up_at > now {
-                    return self.fetch(now, fx);
+                    self.fetch(now, fx);
+                    return self.tell_where(now, fx);
                 }
                 match self.is_voter() {
                     true => self.stand(now, fx),
@@ -516,7 +582,9 @@ impl Quorum {
 
     /// Asks one of the voters, by chance, who leads.
     fn ask_around(&mut self, fx: &mut Effects) {
-        let others: Vec<BrokerId> = self.other_voters().collect();
+        // Those of the configuration know, too, if they have not gone: this log's voters may be of the past.
+        let all = self.voters.keys().chain(&self.configured).copied().filter(|id| *id != self.node);
+        let others: Vec<BrokerId> = all.collect::<BTreeSet<BrokerId>>().into_iter().collect();
         let at = self.rng.below(others.len().max(1) as u64) as usize;
         if let Some(&voter) = others.get(at)
             && self.state_writes.is_empty()
@@ -528,15 +596,25 @@ impl Quorum {
 
     fn tick_leader(&mut self, now: Instant, fx: &mut Effects) {
         let (majority, timeout) = (self.majority(), self.fetch_timeout);
-        let Role::Leader(leadership) = &mut self.role else { return };
-        if leadership.check_at <= now && !leadership.voters.is_empty() {
+        let Role::Leader(leadership) = &self.role else { return };
+        if leadership.check_at <= now {
             let since = now - 2 * timeout;
-            let fetching = leadership.voters.values().filter(|r| r.fetched_at.is_some_and(|at| at >= since));
-            if fetching.count() + 1 < majority {
+            let fetches = |id: &&BrokerId| {
+                **id == self.node
+                    || self
+                        .replica_of_voter(leadership, **id)
+                        .is_some_and(|replica| replica.fetched_at.is_some_and(|at| at >= since))
+            };
+            if self.voters.keys().filter(fetches).count() < majority {
                 // Without a majority nothing is committed, and another may lead already.
                 return self.step_down(now, fx);
             }
+        }
+        let Role::Leader(leadership) = &mut self.role else { return };
+        if leadership.check_at <= now {
             leadership.check_at = now + timeout / 2;
+            let gone = |replica: &Replica| replica.fetched_at.is_none_or(|at| at + OBSERVER_SESSION < now);
+            leadership.replicas.retain(|id, replica| self.voters.contains_key(id) || !gone(replica));
         }
         let due: Vec<BrokerId> =
             leadership.begin_again.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
@@ -545,5 +623,6 @@ impl Quorum {
             self.send_begin_epoch(voter, fx);
         }
         self.answer_parked(now, fx);
+        self.tick_change(now, fx);
     }
 }

@@ -1,14 +1,16 @@
-//! What a quorum node must never forget: its epoch and its vote; and how they are written.
+//! What a quorum node must never forget: its epoch, its vote, and the id of its storage; and how they are written.
 //!
 //! ```text
-//! 0  version    i16  0
-//! 2  epoch      i32
-//! 6  voted for  i32  -1 for nobody
+//!  0  version    i16  1
+//!  2  epoch      i32
+//!  6  voted for  i32  -1 for nobody
+//! 10  directory  uuid          (not in version 0)
 //! ```
 
 use bytes::Bytes;
 
-use crate::types::{BrokerId, LeaderEpoch};
+use crate::protocol::compact::{Malformed, Reader, Writer};
+use crate::types::{BrokerId, LeaderEpoch, Uuid};
 
 /// The epoch, and the candidate that got this node's vote in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,28 +19,34 @@ pub struct QuorumState {
     pub epoch: LeaderEpoch,
     /// Who has this node's vote in it.
     pub voted_for: Option<BrokerId>,
+    /// Names this storage (KIP-853): a node that has lost it is not the voter it was. Nil until it got one.
+    pub directory: Uuid,
 }
 
 impl QuorumState {
     /// As stored.
     pub fn encode(self) -> Bytes {
-        let mut bytes = Vec::with_capacity(10);
-        bytes.extend_from_slice(&0i16.to_be_bytes());
-        bytes.extend_from_slice(&self.epoch.0.to_be_bytes());
-        bytes.extend_from_slice(&self.voted_for.map_or(-1, |id| id.0).to_be_bytes());
-        Bytes::from(bytes)
+        let mut w = Writer::default();
+        w.i16(1);
+        w.i32(self.epoch.0);
+        w.i32(self.voted_for.map_or(-1, |id| id.0));
+        w.uuid(self.directory);
+        Bytes::from(w.finish())
     }
 
     /// From storage; none when the bytes are not what `encode` wrote.
     pub fn decode(bytes: &[u8]) -> Option<QuorumState> {
-        let bytes: &[u8; 10] = bytes.try_into().ok()?;
-        let (version, rest) = bytes.split_first_chunk::<2>()?;
-        let (epoch, vote) = rest.split_first_chunk::<4>()?;
-        let vote = i32::from_be_bytes(vote.try_into().ok()?);
-        (i16::from_be_bytes(*version) == 0).then_some(QuorumState {
-            epoch: LeaderEpoch(i32::from_be_bytes(*epoch)),
-            voted_for: (vote >= 0).then_some(BrokerId(vote)),
-        })
+        let read = |mut r: Reader<'_>| -> Result<QuorumState, Malformed> {
+            let version = r.i16()?;
+            let (epoch, vote) = (LeaderEpoch(r.i32()?), r.i32()?);
+            let directory = match version {
+                0 => Uuid::nil(),
+                1 => r.uuid()?,
+                _ => return Err(Malformed),
+            };
+            Ok(QuorumState { epoch, voted_for: (vote >= 0).then_some(BrokerId(vote)), directory })
+        };
+        read(Reader::new(bytes)).ok()
     }
 }
 
@@ -49,9 +57,16 @@ mod tests {
     #[test]
     fn what_was_written_is_read_back() {
         for voted_for in [None, Some(BrokerId(3))] {
-            let state = QuorumState { epoch: LeaderEpoch(7), voted_for };
+            let state = QuorumState { epoch: LeaderEpoch(7), voted_for, directory: Uuid::from_u128(5) };
             assert_eq!(QuorumState::decode(&state.encode()), Some(state));
         }
         assert_eq!(QuorumState::decode(b"short"), None);
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_directories_is_read() {
+        let state =
+            QuorumState { epoch: LeaderEpoch(7), voted_for: Some(BrokerId(3)), directory: Uuid::nil() };
+        assert_eq!(QuorumState::decode(&[0, 0, 0, 0, 0, 7, 0, 0, 0, 3]), Some(state));
     }
 }

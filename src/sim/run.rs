@@ -77,7 +77,10 @@ fn config(id: i32) -> BrokerConfig {
     config
 }
 
-const CONFIGS: [(&str, &str); 6] = [
+const CONFIGS: [(&str, &str); 8] = [
+    // A run writes some kilobytes of metadata.
+    ("metadata.log.max.record.bytes.between.snapshots", "1500"),
+    ("controller.quorum.fetch.snapshot.max.bytes", "700"),
     ("min.insync.replicas", "2"),
     ("default.replication.factor", "3"),
     ("offsets.topic.replication.factor", "3"),

@@ -174,6 +174,11 @@ impl MemoryStorage {
         self.stored.logs.get(&log)?.chunks.last_key_value().map(to_chunk)
     }
 
+    /// A log's last row.
+    pub fn last_row(&self, log: LogId) -> Option<Bytes> {
+        self.stored.logs.get(&log)?.rows.last_key_value().map(|(_, bytes)| bytes.clone())
+    }
+
     /// A small value.
     pub fn meta(&self, key: &str) -> Option<&Bytes> {
         self.stored.meta.get(key)

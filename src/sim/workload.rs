@@ -17,7 +17,7 @@ use crate::client::{
 use crate::config::BrokerConfig;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
-use crate::types::{Compression, OFFSETS_TOPIC, Offset, TopicName, TopicPartition};
+use crate::types::{BrokerId, Compression, OFFSETS_TOPIC, Offset, TopicName, TopicPartition};
 
 use super::clients::{Clients, Handle};
 use super::invariants::{
@@ -38,6 +38,8 @@ const TOPICS: [(&str, i32, i16, Configs); 3] = [
 const SOLO: &str = "solo";
 /// The topic that comes and goes.
 const SPARE: &str = "spare";
+/// How often voters are changed in a run.
+const VOTER_CHANGES: usize = 3;
 /// Calls of one producer without an answer, at most.
 const UNANSWERED_MAX: usize = 12;
 /// One consumer may be replaced by another so many times.
@@ -92,6 +94,13 @@ struct ProducerLoad {
     next_at: Instant,
 }
 
+/// What the admin does.
+enum Plan {
+    Call(AdminCall),
+    /// A broker, whichever it is, becomes a voter, or is one no more.
+    ChangeVoters,
+}
+
 /// What clients were told, and when.
 type Told = Vec<(Instant, String)>;
 
@@ -118,7 +127,7 @@ pub struct Workload {
     readers: Vec<Reader>,
     admin: Handle<Admin>,
     /// What the admin does, and when.
-    plans: Vec<(Instant, AdminCall)>,
+    plans: Vec<(Instant, Plan)>,
     admin_calls: usize,
     brokers: usize,
     /// A broker that comes and goes, in some runs.
@@ -252,11 +261,14 @@ impl Workload {
             configs: Vec::new(),
         };
         let (joins_at, leaves_at) = (at(0, 5), at(5, 10));
+        let voters_change = [(); VOTER_CHANGES].map(|()| (at(0, 10), Plan::ChangeVoters));
+        let create = AdminCall::CreateTopics { topics: vec![spare], validate_only: false };
         self.plans = vec![
-            (at(0, 4), AdminCall::CreateTopics { topics: vec![spare], validate_only: false }),
-            (at(2, 8), AdminCall::CreatePartitions(vec![("orders".to_owned(), 3)])),
-            (at(5, 10), AdminCall::DeleteTopics(vec![SPARE.to_owned()])),
+            (at(0, 4), Plan::Call(create)),
+            (at(2, 8), Plan::Call(AdminCall::CreatePartitions(vec![("orders".to_owned(), 3)]))),
+            (at(5, 10), Plan::Call(AdminCall::DeleteTopics(vec![SPARE.to_owned()]))),
         ];
+        self.plans.extend(voters_change);
         if joins {
             let admin = Admin::new(client_options("membership", self.brokers), Duration::from_millis(6000));
             self.membership = Some(Membership::new(joining, self.clients.add(admin), joins_at, leaves_at));
@@ -264,7 +276,7 @@ impl Workload {
         for _ in 0..self.rng.below(5) {
             let when = world.now() + Duration::from_millis(self.rng.below(span));
             let call = self.reassignment();
-            self.plans.push((when, call));
+            self.plans.push((when, Plan::Call(call)));
         }
         self.plans.sort_by_key(|(at, _)| *at);
     }
@@ -326,9 +338,15 @@ impl Workload {
     /// Sends what is due.
     pub fn act(&mut self, world: &mut World) {
         while self.plans.first().is_some_and(|(at, _)| *at <= world.now()) {
-            let (_, call) = self.plans.remove(0);
-            self.admin.call(world, call);
-            self.admin_calls += 1;
+            let call = match self.plans.remove(0).1 {
+                Plan::Call(call) => Some(call),
+                Plan::ChangeVoters => change_of_voters(world, self.brokers, &mut self.rng),
+            };
+            if let Some(call) = call {
+                self.told.push((world.now(), format!("admin: {call:?}")));
+                self.admin.call(world, call);
+                self.admin_calls += 1;
+            }
         }
         if let Some(membership) = &mut self.membership {
             membership.act(world, &mut self.rng);
@@ -465,6 +483,17 @@ impl ProducerLoad {
         let id = self.handle.call(world, call);
         self.calls.insert(id, names);
     }
+}
+
+/// A broker that runs becomes a voter, or is one no more, as it sees itself. Not the one that leaves.
+fn change_of_voters(world: &World, brokers: usize, rng: &mut Rng) -> Option<AdminCall> {
+    let id = BrokerId(1 + rng.below(brokers as u64) as i32);
+    let quorum = world.broker(id)?.quorum();
+    let directory = quorum.directory();
+    Some(match quorum.voters().any(|voter| voter == id) {
+        true => AdminCall::RemoveRaftVoter { id: id.0, directory },
+        false => AdminCall::AddRaftVoter { id: id.0, directory, host: format!("broker-{id}"), port: 9092 },
+    })
 }
 
 fn told(

@@ -187,11 +187,6 @@ impl World {
         self.nodes.get(&id).map(|node| &node.storage)
     }
 
-    /// The quorum's voters.
-    pub fn voters(&self) -> Vec<BrokerId> {
-        self.nodes.values().next().map(|node| node.config.voters.clone()).unwrap_or_default()
-    }
-
     /// Everything brokers told so far.
     pub fn events(&self) -> &[(Instant, BrokerId, ClusterEvent)] {
         &self.events

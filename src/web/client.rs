@@ -23,7 +23,7 @@ use crate::client::{
 };
 use crate::protocol::error::wire_name;
 use crate::time::{Duration, Instant};
-use crate::types::{Compression, TopicName};
+use crate::types::{Compression, TopicName, Uuid};
 
 use super::clock;
 use super::packed;
@@ -486,6 +486,9 @@ enum AdminArgs {
     FetchOffsets { group: String, topics: Option<Vec<(String, Vec<i32>)>> },
     SetOffsets { group: String, topic: String, partitions: Vec<(i32, f64)> },
     DescribeCluster,
+    DescribeQuorum,
+    AddRaftVoter { id: i32, directory: String, host: String, port: u16 },
+    RemoveRaftVoter { id: i32, directory: String },
     DescribeConfigs { resources: Vec<(i8, String)> },
     AlterConfigs { resources: Vec<(i8, String, Vec<ConfigChange>)> },
     AlterPartitionReassignments { topics: Vec<(String, Vec<NewReplicas>)> },
@@ -509,6 +512,11 @@ struct NewTopicArgs {
 
 fn offsets(partitions: Vec<(i32, f64)>) -> Vec<(i32, i64)> {
     partitions.into_iter().map(|(partition, offset)| (partition, offset as i64)).collect()
+}
+
+/// What is none is refused by the broker.
+fn uuid(text: &str) -> Uuid {
+    Uuid::try_parse(text).unwrap_or_default()
 }
 
 impl From<AdminArgs> for AdminCall {
@@ -540,6 +548,13 @@ impl From<AdminArgs> for AdminCall {
                 AdminCall::SetOffsets { group, topic, partitions: offsets(partitions) }
             }
             AdminArgs::DescribeCluster => AdminCall::DescribeCluster,
+            AdminArgs::DescribeQuorum => AdminCall::DescribeQuorum,
+            AdminArgs::AddRaftVoter { id, directory, host, port } => {
+                AdminCall::AddRaftVoter { id, directory: uuid(&directory), host, port }
+            }
+            AdminArgs::RemoveRaftVoter { id, directory } => {
+                AdminCall::RemoveRaftVoter { id, directory: uuid(&directory) }
+            }
             AdminArgs::DescribeConfigs { resources } => AdminCall::DescribeConfigs(resources),
             AdminArgs::AlterConfigs { resources } => AdminCall::AlterConfigs(resources),
             AdminArgs::AlterPartitionReassignments { topics } => {

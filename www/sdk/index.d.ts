@@ -103,6 +103,13 @@ export interface Cluster extends AsyncDisposable {
    */
   addBroker (): Promise<number>
   /**
+   * Makes a broker a voter of the quorum that decides on the cluster's metadata, or a voter one that only follows; one change at
+   * a time, committed when it resolves. With an even number of voters the quorum stands no more failures than with one less.
+   * Rejects with TabmqOptionError for a broker that votes already (or does not), and as `admin.addRaftVoter` and `removeRaftVoter`.
+   */
+  addVoter (id: number): Promise<void>
+  removeVoter (id: number): Promise<void>
+  /**
    * Takes a broker out for good: its replicas move to the others while they are read and written (leadership first), it stops,
    * and its data is deleted. `decommission` events tell the `phase` ('moving', 'stopping', 'gone') and how many `partitions` of
    * how many are still on it. Rejects (KafkaJSNonRetriableError) when it votes in the quorum, when too few brokers remain for a
@@ -378,6 +385,7 @@ export interface ConfigEntry {
   configSource: number
   configSynonyms: { configName: string, configValue: string | null, configSource: number }[]
 }
+export interface QuorumReplica { replicaId: number, directoryId: string, logEndOffset: string, lastFetchTimestamp: number, lastCaughtUpTimestamp: number }
 export interface Admin extends AsyncDisposable {
   connect (): Promise<void>
   disconnect (): Promise<void>
@@ -394,6 +402,12 @@ export interface Admin extends AsyncDisposable {
   fetchOffsets (options: { groupId: string, topics?: string[] }): Promise<{ topic: string, partitions: { partition: number, offset: string, metadata: string | null }[] }[]>
   setOffsets (options: { groupId: string, topic: string, partitions: { partition: number, offset: string }[] }): Promise<void>
   resetOffsets (options: { groupId: string, topic: string, earliest?: boolean }): Promise<void>
+  /** Times in ms since the Unix epoch, offsets as text; -1 where the leader knows none. */
+  describeQuorum (): Promise<{ leaderId: number, leaderEpoch: number, highWatermark: string, voters: QuorumReplica[], observers: QuorumReplica[] }>
+  /** KIP-853. Rejects with KafkaJSProtocolError: DUPLICATE_VOTER, INVALID_REQUEST; REQUEST_TIMED_OUT when it has not caught up in time. */
+  addRaftVoter (voter: { voterId: number, voterDirectoryId: string, host: string, port: number }): Promise<void>
+  /** KIP-853. Rejects with KafkaJSProtocolError: VOTER_NOT_FOUND; INVALID_REQUEST for the last voter. */
+  removeRaftVoter (voter: { voterId: number, voterDirectoryId: string }): Promise<void>
   describeCluster (): Promise<{ brokers: { nodeId: number, host: string, port: number }[], controller: number | null, clusterId: string }>
   /** `configSynonyms`: where else a value may come from; the last is the default. */
   describeConfigs (options: { resources: { type: number, name: string, configNames?: string[] }[] }): Promise<{ resources: { resourceType: number, resourceName: string, configEntries: ConfigEntry[] }[] }>

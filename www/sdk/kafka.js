@@ -562,6 +562,21 @@ export class Admin {
     return this.#call('describeCluster')
   }
 
+  /** Who votes in the quorum of the metadata log, who only follows, and how far each one is. */
+  async describeQuorum () {
+    return this.#call('describeQuorum')
+  }
+
+  /** Makes a broker that has caught up a voter (KIP-853). Made again until the timeout while it has not. */
+  async addRaftVoter ({ voterId, voterDirectoryId, host, port }) {
+    await this.#call('addRaftVoter', { id: voterId, directory: voterDirectoryId, host, port })
+  }
+
+  /** Makes a voter a broker that only follows. */
+  async removeRaftVoter ({ voterId, voterDirectoryId }) {
+    await this.#call('removeRaftVoter', { id: voterId, directory: voterDirectoryId })
+  }
+
   async describeConfigs ({ resources }) {
     return { resources: await this.#call('describeConfigs', { resources: resources.map(({ type, name }) => [type, name]) }) }
   }

@@ -56,6 +56,12 @@ export class ClusterModel {
         if (broker) Object.assign(broker, { quorumRole: event.role, quorumEpoch: event.epoch })
         if (event.role !== 'leader' && this.controller === event.broker) this.controller = null
         break
+      case 'quorumVoters':
+        // Each node tells what its own log says; the leader's is ahead of the others.
+        if (broker?.quorumRole === 'leader' || this.controller === null) {
+          for (const one of this.brokers.values()) one.roles = event.voters.includes(one.id) ? ['broker', 'controller'] : ['broker']
+        }
+        break
       case 'controllerActive': this.controller = event.broker; break
       case 'linkChanged': {
         const { cut, delayMs, lossRatio } = event

@@ -19,6 +19,7 @@ import { HOST_PREFIX, PORT, refused } from './connections.js'
 import { KafkaJSConnectionError, KafkaJSNonRetriableError, TabmqClusterInUseError, TabmqOptionError, TabmqStartError } from './errors.js'
 import { Feed } from './feed.js'
 import { exportTopic, importTopic } from './files.js'
+import { changeVoter } from './voters.js'
 import { Guests } from './guests.js'
 import { Joined } from './joined.js'
 import { Kafka, anything, asking } from './kafka.js'
@@ -434,6 +435,16 @@ export class ClusterTab {
   async decommission (id, given = {}) {
     const { signal } = check(given, { signal: anything })
     return asking(() => this.#command('decommission', id), signal)
+  }
+
+  /** Makes a broker a voter of the quorum; an even number of voters stands no more failures than one less. */
+  async addVoter (id) {
+    return changeVoter(this, id, true)
+  }
+
+  /** Makes a voter a broker that only follows the quorum. */
+  async removeVoter (id) {
+    return changeVoter(this, id, false)
   }
 
   /** What the brokers count, by Kafka's names, each broker's and the sum: half a second old. */

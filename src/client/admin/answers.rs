@@ -11,7 +11,8 @@ use super::super::{ClientError, FailureKind};
 use super::calls::{
     AdminCall, AdminReply, BrokerDescription, CommittedPartition, CommittedTopic, ConfigDescription,
     ConfigSynonym, ConfigValue, Election, GroupDescription, MemberDescription, PartitionDescription,
-    PartitionOffset, Reassignment, TopicDescription, TopicElections, TopicReassignments,
+    PartitionOffset, QuorumDescription, QuorumReplica, Reassignment, TopicDescription, TopicElections,
+    TopicReassignments,
 };
 
 /// An error among those of a response, with its words.
@@ -123,6 +124,12 @@ pub(super) fn conclude(
                     cluster_id: body.cluster_id.to_string(),
                 });
             }
+            Response::DescribeQuorum(body) => {
+                check(body.error_code, body.error_message.as_ref(), None)?;
+                return quorum_of(body).map(AdminReply::Quorum);
+            }
+            Response::AddRaftVoter(body) => check(body.error_code, body.error_message.as_ref(), None)?,
+            Response::RemoveRaftVoter(body) => check(body.error_code, body.error_message.as_ref(), None)?,
             Response::DescribeConfigs(body) => {
                 let mut all = Vec::new();
                 for result in &body.results {
@@ -198,6 +205,31 @@ fn elected(topic: &messages::elect_leaders_response::ReplicaElectionResult) -> T
         error: ErrorCode::try_from_code(result.error_code).map(wire_name),
     });
     TopicElections { topic: topic.topic.to_string(), partitions: partitions.collect() }
+}
+
+fn quorum_of(body: &messages::DescribeQuorumResponse) -> Result<QuorumDescription, ClientError> {
+    let partition = body.topics.first().and_then(|topic| topic.partitions.first());
+    let Some(partition) = partition else {
+        return Err(ClientError::new(FailureKind::Connection, "The quorum was not described."));
+    };
+    check(partition.error_code, partition.error_message.as_ref(), None)?;
+    let replicas = |states: &[messages::describe_quorum_response::ReplicaState]| {
+        let replica = |state: &messages::describe_quorum_response::ReplicaState| QuorumReplica {
+            replica_id: state.replica_id.0,
+            directory_id: state.replica_directory_id.to_string(),
+            log_end_offset: state.log_end_offset.to_string(),
+            last_fetch_timestamp: state.last_fetch_timestamp as f64,
+            last_caught_up_timestamp: state.last_caught_up_timestamp as f64,
+        };
+        states.iter().map(replica).collect()
+    };
+    Ok(QuorumDescription {
+        leader_id: partition.leader_id.0,
+        leader_epoch: partition.leader_epoch,
+        high_watermark: partition.high_watermark.to_string(),
+        voters: replicas(&partition.current_voters),
+        observers: replicas(&partition.observers),
+    })
 }
 
 fn topics_of(body: &messages::MetadataResponse) -> Result<Vec<TopicDescription>, ClientError> {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::types::Uuid;
+
 /// A topic to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTopic {
@@ -94,6 +96,26 @@ pub enum AdminCall {
     DescribeGroups(Vec<String>),
     /// Delete groups.
     DeleteGroups(Vec<String>),
+    /// The quorum's voters and observers.
+    DescribeQuorum,
+    /// Make a broker a voter.
+    AddRaftVoter {
+        /// Which.
+        id: i32,
+        /// The id of its storage.
+        directory: Uuid,
+        /// Where it is.
+        host: String,
+        /// Where it is.
+        port: u16,
+    },
+    /// Make a voter an observer.
+    RemoveRaftVoter {
+        /// Which.
+        id: i32,
+        /// The id of its storage.
+        directory: Uuid,
+    },
     /// Close the connections.
     Close,
 }
@@ -123,6 +145,8 @@ pub enum AdminReply {
     Reassignments(Vec<TopicReassignments>),
     /// How elections went.
     Elections(Vec<TopicElections>),
+    /// The quorum.
+    Quorum(QuorumDescription),
     /// Configs.
     Configs(Vec<ConfigDescription>),
     /// Groups.
@@ -188,6 +212,30 @@ pub struct BrokerDescription {
     pub node_id: i32,
     pub host: String,
     pub port: i32,
+}
+
+/// The quorum of the metadata log.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct QuorumDescription {
+    pub leader_id: i32,
+    pub leader_epoch: i32,
+    pub high_watermark: String,
+    pub voters: Vec<QuorumReplica>,
+    pub observers: Vec<QuorumReplica>,
+}
+
+/// A voter or an observer; -1 for a time or offset that is not known.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct QuorumReplica {
+    pub replica_id: i32,
+    pub directory_id: String,
+    pub log_end_offset: String,
+    pub last_fetch_timestamp: f64,
+    pub last_caught_up_timestamp: f64,
 }
 
 /// One resource's configs.

@@ -287,6 +287,7 @@ impl Admin {
             self.forget_topic_of(&task.call);
             return self.out.reply(id, Err(error));
         }
+        task.unknown |= error.kind == FailureKind::Protocol(ErrorCode::RequestTimedOut);
         task.last_error = Some(error);
         task.coordinator = None;
         task.waiting.clear();
@@ -302,6 +303,8 @@ fn is_done(call: &AdminCall, error: &ClientError) -> bool {
     let done = match call {
         AdminCall::DeleteTopics(_) => ErrorCode::UnknownTopicOrPartition,
         AdminCall::UnregisterBroker(_) => ErrorCode::BrokerIdNotRegistered,
+        AdminCall::AddRaftVoter { .. } => ErrorCode::DuplicateVoter,
+        AdminCall::RemoveRaftVoter { .. } => ErrorCode::VoterNotFound,
         AdminCall::AlterPartitionReassignments(_) => ErrorCode::NoReassignmentInProgress,
         _ => return false,
     };

@@ -18,13 +18,15 @@ use crate::protocol::messages::offset_commit_request::{
 };
 use crate::protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use crate::protocol::messages::{
-    self, AlterPartitionReassignmentsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeGroupsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
-    ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetFetchRequest, UnregisterBrokerRequest,
+    self, AddRaftVoterRequest, AlterPartitionReassignmentsRequest, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeQuorumRequest,
+    ElectLeadersRequest, IncrementalAlterConfigsRequest, ListGroupsRequest, ListOffsetsRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
+    RemoveRaftVoterRequest, UnregisterBrokerRequest, add_raft_voter_request, describe_quorum_request,
 };
 use crate::protocol::{Request, StrBytes};
+use crate::types::METADATA_TOPIC;
 
 use super::super::wire_topic;
 use super::calls::AdminCall;
@@ -226,6 +228,28 @@ pub(super) fn request(call: &AdminCall, partitions: Option<&[i32]>) -> Request {
         AdminCall::DeleteGroups(groups) => {
             let groups = groups.iter().map(|group| messages::GroupId(text(group)));
             DeleteGroupsRequest::default().with_groups_names(groups.collect()).into()
+        }
+        AdminCall::DescribeQuorum => {
+            let partition = describe_quorum_request::PartitionData::default();
+            let topic = describe_quorum_request::TopicData::default()
+                .with_topic_name(wire_topic(METADATA_TOPIC))
+                .with_partitions(vec![partition]);
+            DescribeQuorumRequest::default().with_topics(vec![topic]).into()
+        }
+        AdminCall::AddRaftVoter { id, directory, host, port } => {
+            let listener = add_raft_voter_request::Listener::default()
+                .with_name(text("PLAINTEXT"))
+                .with_host(text(host))
+                .with_port(*port);
+            AddRaftVoterRequest::default()
+                .with_timeout_ms(PATIENCE_MS)
+                .with_voter_id(*id)
+                .with_voter_directory_id(*directory)
+                .with_listeners(vec![listener])
+                .into()
+        }
+        AdminCall::RemoveRaftVoter { id, directory } => {
+            RemoveRaftVoterRequest::default().with_voter_id(*id).with_voter_directory_id(*directory).into()
         }
         AdminCall::Close => unreachable!("closing asks nobody"),
     }

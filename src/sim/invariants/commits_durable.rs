@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::log::stored_batches;
+use crate::quorum::snapshot_end;
 use crate::replica::ReplicaStatus;
 use crate::types::{BrokerId, LogId, Offset};
 
@@ -44,7 +45,9 @@ impl CommitsDurable {
         let missing: Vec<BrokerId> = match status {
             Some(status) => status.isr.iter().copied().filter(|id| !exempt(id) && !has(*id)).collect(),
             None => {
-                let voters: Vec<BrokerId> = world.voters();
+                let quorum = world.broker(look.broker).map(|broker| broker.quorum());
+                let voters: Vec<BrokerId> =
+                    quorum.map(|quorum| quorum.voters().collect()).unwrap_or_default();
                 let without: Vec<BrokerId> = voters.iter().copied().filter(|id| !has(*id)).collect();
                 if without.len() * 2 < voters.len() { Vec::new() } else { without }
             }
@@ -73,8 +76,10 @@ fn replicas(world: &World, look: &Look<'_>) -> usize {
 
 /// Where a log ends in a broker's storage.
 pub(super) fn stored_end(world: &World, broker: BrokerId, log: LogId) -> Offset {
-    let last = world.storage(broker).and_then(|storage| storage.last_chunk(log));
-    let Some(chunk) = last else { return Offset::ZERO };
+    let Some(storage) = world.storage(broker) else { return Offset::ZERO };
+    let snapshot = storage.last_row(LogId::SNAPSHOTS).and_then(|row| snapshot_end(&row));
+    let snapshot = snapshot.filter(|_| log == LogId::METADATA).unwrap_or_default();
+    let Some(chunk) = storage.last_chunk(log) else { return snapshot };
     let last = stored_batches(&chunk).map_while(Result::ok).last();
-    last.map_or(chunk.base, |(header, _)| header.next_offset())
+    last.map_or(chunk.base, |(header, _)| header.next_offset()).max(snapshot)
 }

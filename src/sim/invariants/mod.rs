@@ -4,6 +4,7 @@
 mod acked_records_kept;
 mod commits_durable;
 mod consumers_see_committed;
+mod elections_needed;
 mod epochs_monotonic;
 mod group_offsets_monotonic;
 mod high_watermark_monotonic;
@@ -48,6 +49,7 @@ pub use partition_order::PartitionOrder;
 pub use progress::{all_caught_up, metadata_caught_up};
 
 use commits_durable::CommitsDurable;
+use elections_needed::ElectionsNeeded;
 use epochs_monotonic::EpochsMonotonic;
 use high_watermark_monotonic::HighWatermarkMonotonic;
 use images_agree::ImagesAgree;
@@ -126,6 +128,7 @@ pub struct Checker {
     log_matching: LogMatching,
     leader_completeness: LeaderCompleteness,
     epochs: EpochsMonotonic,
+    elections: ElectionsNeeded,
     images: ImagesAgree,
     isr_members: IsrMembers,
     reassignments: ReassignmentsComplete,
@@ -149,6 +152,7 @@ impl Checker {
         let epoch = quorum.epoch();
         let leads = quorum.is_leader().then_some(epoch);
         self.epochs.quorum(id, life, epoch, storage)?;
+        self.elections.quorum(world.now(), id, quorum)?;
         let look = Look {
             broker: id,
             life,
@@ -162,6 +166,9 @@ impl Checker {
         let (replayed, image) = (broker.replayed(), broker.image());
         self.images.replayed(id, replayed, image)?;
         self.reassignments.replayed(replayed, image)?;
+        if let Some(snapshot) = quorum.latest_snapshot() {
+            self.images.snapshot(id, snapshot)?;
+        }
         self.isr_members.replayed(world, replayed, image, &self.history, &self.lossy)?;
         self.forget_removed(id, broker);
         for (log_id, tp, glance) in broker.replicas().glances() {

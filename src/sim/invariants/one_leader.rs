@@ -29,7 +29,9 @@ impl OneLeader {
     }
 
     fn elected(&self, world: &World, leader: BrokerId, epoch: LeaderEpoch) -> Checked {
-        let voters = world.voters();
+        // It is elected by the voters of its own log, committed or not (KIP-853).
+        let voters: Vec<BrokerId> =
+            world.broker(leader).map(|broker| broker.quorum().voters().collect()).unwrap_or_default();
         let voted = |id: &&BrokerId| {
             let stored = world.storage(**id).and_then(|storage| storage.meta(QUORUM_STATE_KEY));
             let stored = stored.and_then(|bytes| QuorumState::decode(bytes)).unwrap_or_default();

@@ -1,0 +1,130 @@
+//! Elections with pre-votes.
+
+use crate::protocol::Request;
+use crate::protocol::messages::{VoteRequest, vote_request};
+use crate::time::Duration;
+
+use super::harness::{Nodes, id};
+
+#[test]
+fn a_leader_that_ends_is_followed_by_another_in_the_next_epoch() {
+    for voters in [2, 3, 5] {
+        let mut all = Nodes::new(voters, voters + 1);
+        all.commit("a");
+        let (leader, epoch) = (all.elected(), all.quorum(id(1)).epoch());
+        all.crash(leader);
+        if voters == 2 {
+            // The other one is no majority.
+            all.run_for(Duration::from_secs(5));
+            assert!(all.nodes.values().all(|node| node.quorum.epoch() == epoch), "{}", all.roles());
+            all.start(leader);
+        }
+        let next = all.elected();
+        assert!(all.quorum(next).epoch() > epoch);
+        all.commit("b");
+        all.start(leader);
+        all.commit("c");
+        assert_eq!(all.nodes[&leader].values, ["a", "b", "c"]);
+    }
+}
+
+#[test]
+fn a_voter_that_was_cut_off_deposes_nobody_when_it_is_back() {
+    let mut all = Nodes::new(3, 3);
+    all.commit("a");
+    let (leader, epoch) = (all.elected(), all.quorum(id(1)).epoch());
+    let lost = [1, 2, 3].map(id).into_iter().find(|other| *other != leader).unwrap();
+    all.isolate(lost, true);
+    all.until("it asks for pre-votes", |all| all.quorum(lost).role_name() == "prospective");
+    all.run_for(Duration::from_secs(5));
+    assert_eq!(all.quorum(lost).epoch(), epoch, "it raised its epoch");
+    all.isolate(lost, false);
+    all.commit("b");
+    assert_eq!((all.leader(), all.quorum(lost).epoch()), (Some(leader), epoch));
+}
+
+#[test]
+fn a_voter_that_starts_cut_off_deposes_nobody_when_it_is_back() {
+    let mut all = Nodes::new(3, 3);
+    all.commit("a");
+    let (leader, epoch) = (all.elected(), all.quorum(id(1)).epoch());
+    let lost = [1, 2, 3].map(id).into_iter().find(|other| *other != leader).unwrap();
+    all.isolate(lost, true);
+    all.crash(lost);
+    all.start(lost);
+    all.run_for(Duration::from_secs(5));
+    assert_eq!(all.quorum(lost).leader(), None);
+    all.isolate(lost, false);
+    all.commit("b");
+    assert_eq!((all.leader(), all.quorum(lost).epoch()), (Some(leader), epoch));
+}
+
+#[test]
+fn one_voter_without_the_leader_is_refused_by_one_that_hears_it() {
+    let mut all = Nodes::new(3, 3);
+    all.commit("a");
+    let (leader, epoch) = (all.elected(), all.quorum(id(1)).epoch());
+    let lost = [1, 2, 3].map(id).into_iter().find(|other| *other != leader).unwrap();
+    all.set_cut(leader, lost, true);
+    all.until("it asks for pre-votes", |all| all.quorum(lost).role_name() == "prospective");
+    all.until("it goes back to its leader", |all| all.quorum(lost).role_name() == "follower");
+    all.run_for(Duration::from_secs(5));
+    assert_eq!(all.quorum(leader).epoch(), epoch);
+    assert!(all.quorum(leader).is_leader());
+}
+
+#[test]
+fn a_leader_without_its_followers_resigns_and_they_elect_another() {
+    let mut all = Nodes::new(3, 3);
+    all.commit("a");
+    let (leader, epoch) = (all.elected(), all.quorum(id(1)).epoch());
+    all.isolate(leader, true);
+    all.until("it resigns", |all| !all.quorum(leader).is_leader());
+    all.until("another leads", |all| {
+        all.nodes.iter().any(|(id, node)| *id != leader && node.quorum.leadership_established())
+    });
+    assert_eq!(all.quorum(leader).epoch(), epoch, "it can't begin an epoch alone");
+    all.isolate(leader, false);
+    all.commit("b");
+    assert_eq!(all.quorum(leader).epoch(), epoch.next());
+}
+
+#[test]
+fn the_successor_of_a_leader_that_resigns_is_elected_at_once() {
+    for voters in [3, 5] {
+        let mut all = Nodes::new(voters, voters);
+        all.commit("a");
+        // Voters have told where they are: nothing more is written.
+        all.run_for(Duration::from_secs(5));
+        let (leader, epoch) = (all.elected(), all.quorum(id(1)).epoch());
+        let resigned_at = all.now;
+        all.with(leader, |quorum, now, fx| quorum.resign(now, fx));
+        let next = all.elected();
+        assert_ne!(next, leader);
+        assert_eq!(all.quorum(next).epoch(), epoch.next());
+        // No timeout is part of it: the shortest is 300 ms.
+        assert!(all.now.since(resigned_at) < Duration::from_millis(100), "{:?}", all.now.since(resigned_at));
+    }
+}
+
+#[test]
+fn no_vote_is_asked_for_before_a_majority_would_give_it() {
+    let mut all = Nodes::new(3, 3);
+    all.commit("a");
+    let leader = all.elected();
+    all.arrived.clear();
+    all.crash(leader);
+    all.elected();
+    let kind = |request: &Request| match request {
+        Request::Vote(VoteRequest { topics, .. }) => {
+            let partition: &vote_request::PartitionData = &topics[0].partitions[0];
+            Some((partition.pre_vote, partition.replica_epoch))
+        }
+        _ => None,
+    };
+    let votes: Vec<(bool, i32)> = all.arrived.iter().filter_map(|(.., request)| kind(request)).collect();
+    let epoch = all.nodes.values().next().unwrap().quorum.epoch().0;
+    assert_eq!(votes.first(), Some(&(true, epoch - 1)), "{votes:?}");
+    let first_vote = votes.iter().position(|vote| *vote == (false, epoch));
+    assert!(first_vote.is_some_and(|at| votes[..at].iter().all(|(pre_vote, _)| *pre_vote)), "{votes:?}");
+}

@@ -1,0 +1,6 @@
+//! Quorum nodes alone, driven by `harness`.
+
+mod changing;
+mod electing;
+mod harness;
+mod snapshots;
