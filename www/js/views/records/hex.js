@@ -114,7 +114,7 @@ class Hex extends View {
       </div>
       <details class="hex-outline"><summary>${t('records.allFields', { count: own.length })}</summary>
         <ol>${own.map((one) => html`<li><button type="button" class="quiet small" @click=${() => this.#go(one.from)}><code>${one.name}</code></button>
-          <span class="rate">${one.from}–${one.to - 1}</span> <span>${valueOf(one)}</span></li>`)}</ol></details>`
+          <span class="rate">${one.to - one.from === 1 ? one.from : `${one.from}–${one.to - 1}`}</span> <span>${valueOf(one)}</span></li>`)}</ol></details>`
   }
 
   #line (line, shown, active) {

@@ -4,7 +4,7 @@ import { rowsOf } from './cache.js'
 import { preview } from './bytes.js'
 
 /** Of one slice. */
-const SLICE_BYTES = 256 * 1024
+const SLICE_BYTES = 128 * 1024
 /** A page that is to be drawn within a frame does not work longer than that at a time. */
 const WORK_MS = 12
 const TIMEOUT_MS = 15000
