@@ -9,7 +9,7 @@ import { goTo, openPage, violations } from './playground.mjs'
 /** @param {import('playwright-core').Page} page */
 const views = (page) => page.$$eval('nav a', (links) => links.map((link) => link.getAttribute('href').slice(2)))
 
-test('no view has an accessibility violation or scrolls sideways: light, dark, narrow, and in Korean', { timeout: 240_000 }, async (t) => {
+test('no view has an accessibility violation or scrolls sideways: light, dark, narrow, and in Korean', { timeout: 480_000 }, async (t) => {
   const site = await startSite(t)
   const browser = await openChromium(t)
   const page = await openPage(browser, site, { query: 'lang=en' })
