@@ -3,6 +3,8 @@ import { app } from '../app.js'
 
 /** How long a worker may take to end in good order, in ms. */
 const STOP_WAIT_MS = 8000
+/** Figures of all of them are told to the views at most this often, in ms. */
+const FIGURES_EVERY_MS = 250
 
 /**
  * @template S, E
@@ -17,6 +19,7 @@ export class Crew {
   #role
   #heard
   #next = 0
+  #soon = 0
 
   /** @param {string} role @param {(entry: any, message: any) => void} heard what else a worker tells */
   constructor (role, heard = () => {}) {
@@ -108,7 +111,11 @@ export class Crew {
         // A pause holds figures back, like all that changes by itself.
         if (app.store.paused && entry.figures) return
         entry.figures = message.figures
-        break
+        this.#soon ||= window.setTimeout(() => {
+          this.#soon = 0
+          this.changed()
+        }, FIGURES_EVERY_MS)
+        return
       case 'failed':
         Object.assign(entry, { state: 'failed', error: message.error })
         return this.#end(entry, 'failed')

@@ -18,6 +18,9 @@ import './member-form.js'
 import './reset.js'
 import '../timeline.js'
 
+/** @type {Map<string, string>} */
+const NOBODY = new Map()
+
 class Group extends View {
   static slices = ['groups', 'commits', 'progress', 'page']
   static everyMs = 500
@@ -27,8 +30,12 @@ class Group extends View {
   constructor () {
     super()
     this.group = ''
-    /** What the coordinator says of its members; events have only their names. @type {{ of: string, protocol: string, members: any[] }} */
-    this.described = { of: '', protocol: '', members: [] }
+    /**
+     * What the coordinator says of its members; events have only their names. owners: who has which partition, by
+     * `topic-partition`.
+     * @type {{ of: string, protocol: string, members: any[], owners: Map<string, string> }}
+     */
+    this.described = { of: '', protocol: '', members: [], owners: NOBODY }
   }
 
   connectedCallback () {
@@ -44,7 +51,8 @@ class Group extends View {
     if (of === this.#describing) return
     this.#describing = of
     app.admin.describeGroups([this.group]).then(({ groups: [found] }) => {
-      if (of === this.#describing) this.described = { of: this.group, protocol: found?.protocol ?? '', members: found?.members ?? [] }
+      const members = found?.members ?? []
+      if (of === this.#describing) this.described = { of: this.group, protocol: found?.protocol ?? '', members, owners: ownersOf(members) }
     }, () => {
       // Its coordinator is away: the next change asks again.
       if (of === this.#describing) this.#describing = ''
@@ -69,7 +77,7 @@ class Group extends View {
         <details class="add" ?open=${here.length === 0}><summary>${t('groups.addTitle')}</summary><tabmq-member-form .group=${group}></tabmq-member-form></details>
       </section>
       <div class="group-layout">
-        <section class="panel"><h2>${t('groups.lag')}</h2><tabmq-lag .group=${group} .owners=${this.#owners()}></tabmq-lag></section>
+        <section class="panel"><h2>${t('groups.lag')}</h2><tabmq-lag .group=${group} .owners=${this.described.of === group ? this.described.owners : NOBODY}></tabmq-lag></section>
         <div class="side">
           <section class="panel"><h2>${t('groups.reset')}</h2><tabmq-reset .group=${group}></tabmq-reset></section>
           <section class="panel"><h2>${t('groups.events')}</h2><tabmq-timeline .shown=${60} .filter=${this.#filter}></tabmq-timeline></section>
@@ -100,16 +108,6 @@ class Group extends View {
     ]
   }
 
-  /** @returns {Map<string, string>} who has which partition, by `topic-partition` */
-  #owners () {
-    const owners = new Map()
-    if (this.described.of !== this.group) return owners
-    for (const { clientId, assignment } of this.described.members) {
-      for (const [topic, partitions] of Object.entries(assignment ?? {})) for (const partition of partitions) owners.set(`${topic}-${partition}`, clientId)
-    }
-    return owners
-  }
-
   async #delete () {
     const { group } = this
     if (!await confirm({ title: t('groups.deleteTitle', { group }), text: t('groups.deleteText'), action: t('groups.delete'), danger: true })) return
@@ -123,6 +121,15 @@ class Group extends View {
   }
 }
 customElements.define('tabmq-group', Group)
+
+/** @param {any[]} members @returns {Map<string, string>} */
+function ownersOf (members) {
+  const owners = new Map()
+  for (const { clientId, assignment } of members) {
+    for (const [topic, partitions] of Object.entries(assignment ?? {})) for (const partition of partitions) owners.set(`${topic}-${partition}`, clientId)
+  }
+  return owners
+}
 
 /** `orders: 0 1 2; payments: 1` @param {Record<string, number[]>} assignment */
 export function inWords (assignment) {

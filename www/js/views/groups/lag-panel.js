@@ -19,7 +19,7 @@ const MARK_MS = 1500
 
 class LagPanel extends View {
   static slices = ['commits', 'progress', 'groups', 'page']
-  static everyMs = 500
+  static everyMs = EVERY_MS
   static properties = { group: {}, owners: { attribute: false } }
 
   constructor () {
