@@ -6,7 +6,7 @@ use crate::client::{Admin, AdminCall, AdminReply, CallId, ClientError, NewReplic
 use crate::config::BrokerConfig;
 use crate::controller::MetadataImage;
 use crate::rng::Rng;
-use crate::time::{Duration, Instant, earliest};
+use crate::time::{Duration, Instant};
 use crate::types::{BrokerId, Offset};
 
 use super::clients::Handle;
@@ -77,7 +77,8 @@ impl Membership {
     pub fn next_at(&self) -> Option<Instant> {
         match self.state {
             State::Away => Some(self.joins_at),
-            State::Member if self.took => earliest(Some(self.leaves_at), Some(self.look_at)),
+            // Not before both: a call may still be under way when it is to leave.
+            State::Member if self.took => Some(self.leaves_at.max(self.look_at)),
             _ => Some(self.look_at),
         }
     }
