@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use support::Bench;
 use tabmq::event::ClusterEvent;
+use tabmq::log::io::{IoOp, IoResult};
 use tabmq::protocol::messages::*;
 use tabmq::protocol::records::{BatchBuilder, BatchOptions, Record, decode_records};
 use tabmq::protocol::{ErrorCode, Response, StrBytes, batch};
 use tabmq::time::Duration;
-use tabmq::types::BrokerId;
+use tabmq::types::{BrokerId, LogId, PartitionIndex};
 
 const TOPIC: &str = "orders";
 
@@ -121,6 +122,13 @@ fn log_starts(bench: &Bench) -> Vec<i64> {
 fn stored(bench: &mut Bench) -> Vec<usize> {
     let ids = bench.world.ids();
     ids.into_iter().map(|id| bench.world.storage_mut(id).unwrap().size_bytes()).collect()
+}
+
+/// The log of the topic's partition, whoever has it.
+fn partition_log(bench: &Bench) -> LogId {
+    let broker = bench.world.ids().into_iter().find_map(|id| bench.world.broker(id)).unwrap();
+    let (topic_id, _) = broker.image().topic_named(&tabmq::types::TopicName::from(TOPIC)).unwrap();
+    LogId { topic_id, partition: PartitionIndex(0) }
 }
 
 fn fill(bench: &mut Bench, batches: usize) {
@@ -327,7 +335,8 @@ fn of_each_key_the_latest_record_stays_on_every_replica_and_offsets_stay_too() {
         assert_eq!(table(&records_from(&mut bench, 0).unwrap()).0, expected);
         let leader = bench.leader(TOPIC, 0);
         bench.world.crash(leader);
-        *bench.world.storage_mut(leader).unwrap() = Default::default();
+        let log = partition_log(&bench);
+        assert_eq!(bench.world.storage_mut(leader).unwrap().execute(IoOp::DeleteLog { log }), IoResult::Done);
         let another_leads = |bench: &mut Bench, gone: BrokerId| {
             bench.world.run_until(Duration::from_secs(20), "another leads", |world| {
                 let mut others = world.ids().into_iter().filter(|id| *id != gone);

@@ -4,8 +4,8 @@
 //! SnapshotFooter.
 //!
 //! Each node makes its own; who needs what the leader's log has no more fetches the leader's (`fetching.rs`). Storage has
-//! them in a log of their own (`LogId::SNAPSHOTS`), by the position of their bytes, one after another; a row, written with
-//! the last bytes, makes one count:
+//! them in a log of their own (`LogId::SNAPSHOTS`), by the position of their bytes, one after another; a row, written when
+//! all bytes are durable (a write can be torn), makes one count:
 //!
 //! ```text
 //!  0  version    i16  0
@@ -119,6 +119,8 @@ struct Writing {
     base: Offset,
     start: SnapshotId,
     written: usize,
+    /// Its row is being written.
+    counts: bool,
     io: IoId,
     fetched: bool,
 }
@@ -285,7 +287,8 @@ impl Quorum {
         // What another left half-written; it also ends the storage's refusal after a failure.
         let cut = IoOp::Truncate { log: LogId::SNAPSHOTS, to: base, keep: None, rows: Vec::new() };
         let io = self.snapshots.submit(cut, fx);
-        self.snapshots.writing = Some(Writing { snapshot, base, start, written: 0, io, fetched });
+        self.snapshots.writing =
+            Some(Writing { snapshot, base, start, written: 0, counts: false, io, fetched });
     }
 
     /// Takes the end of an operation on the snapshots' storage.
@@ -303,9 +306,10 @@ impl Quorum {
             return;
         }
         let size = writing.snapshot.bytes.len();
-        if writing.written == size {
+        if writing.counts {
             return self.snapshot_written(now, writing, fx);
         }
+        writing.counts = writing.written == size;
         let mut chunks = Vec::new();
         let slice_end = size.min(writing.written + APPEND_BYTES_MAX);
         while writing.written < slice_end {
@@ -314,13 +318,12 @@ impl Quorum {
             chunks.push(Chunk { base: writing.base.plus(writing.written as i64), bytes });
             writing.written = to;
         }
-        let last = writing.written == size;
-        let row = last.then(|| SegmentRow {
+        let row = writing.counts.then(|| SegmentRow {
             base: writing.base,
             bytes: row(writing.snapshot.id, size as i64, writing.start),
         });
         let rows = row.into_iter().collect();
-        let append = IoOp::Append { log: LogId::SNAPSHOTS, chunks, rows, flush: last };
+        let append = IoOp::Append { log: LogId::SNAPSHOTS, chunks, rows, flush: writing.counts };
         writing.io = self.snapshots.submit(append, fx);
         self.snapshots.writing = Some(writing);
     }

@@ -228,7 +228,7 @@ impl FetchSessions {
         let news = cached.entry.told.is_news(data);
         session.told(&name, Told::by(data));
         if data.records.as_ref().is_some_and(|records: &Bytes| !records.is_empty()) {
-            session.to_the_end(&name);
+            session.put_last(&name);
         }
         news
     }
@@ -318,7 +318,7 @@ impl Session {
         }
     }
 
-    fn to_the_end(&mut self, name: &Name) {
+    fn put_last(&mut self, name: &Name) {
         self.next_place += 1;
         let next = self.next_place;
         if let Some(place) = self.places.get_mut(name)
