@@ -501,8 +501,10 @@ impl Quorum {
             Role::Follower(following) => Some(following.next_deadline()),
             Role::Resigned { election_at } => Some(*election_at),
         };
-        let changes =
-            earliest(self.change.as_ref().map(|change| change.deadline), self.snapshots.next_deadline());
+        let changes = earliest(
+            self.change.as_ref().map(|change| change.deadline),
+            self.snapshots.due_at(self.replay_at),
+        );
         earliest(earliest(role, self.storage_retry_at), changes)
     }
 

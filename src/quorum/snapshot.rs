@@ -32,7 +32,7 @@ use crate::protocol::batch::batches;
 use crate::protocol::compact::{Malformed, Reader, Writer};
 use crate::protocol::control::{ControlRecord, Voter, control_batch, read_control};
 use crate::protocol::records::{BatchBuilder, BatchOptions, decode_records};
-use crate::time::{Duration, Instant, earliest};
+use crate::time::{Duration, Instant};
 use crate::types::{LeaderEpoch, LogId, Offset};
 
 use super::{Quorum, Role, STORAGE_RETRY};
@@ -233,18 +233,15 @@ impl Snapshots {
         self.writing.as_ref().is_some_and(|writing| writing.fetched)
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        if self.writing.is_some() {
+    /// When the next one is due; none while there is nothing new to make one of, or one is written.
+    pub(super) fn due_at(&self, replayed: Offset) -> Option<Instant> {
+        let end = self.latest().map_or(Offset::ZERO, |snapshot| snapshot.id.end);
+        if self.writing.is_some() || self.bytes_since == 0 || replayed <= end {
             return None;
         }
-        let by_time = self.bytes_since > 0 && !self.interval.is_zero();
-        earliest(self.retry_at, by_time.then(|| self.made_at + self.interval))
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        let old = !self.interval.is_zero() && self.made_at + self.interval <= now;
-        let due = self.bytes_since >= self.bytes_max || (old && self.bytes_since > 0);
-        due && self.writing.is_none() && self.retry_at.is_none_or(|at| at <= now)
+        let by_time = (!self.interval.is_zero()).then(|| self.made_at + self.interval);
+        let at = if self.bytes_since >= self.bytes_max { Some(self.made_at) } else { by_time }?;
+        Some(at.max(self.retry_at.unwrap_or(at)))
     }
 }
 
@@ -256,8 +253,7 @@ impl Quorum {
 
     /// True when enough was replayed since the last snapshot.
     pub fn wants_snapshot(&self, now: Instant) -> bool {
-        let end = self.snapshots.latest().map_or(Offset::ZERO, |snapshot| snapshot.id.end);
-        self.snapshots.is_due(now) && self.replay_at > end
+        self.snapshots.due_at(self.replay_at).is_some_and(|at| at <= now)
     }
 
     /// Makes a snapshot of what was handed out for replay so far: the records' values that give the same.
