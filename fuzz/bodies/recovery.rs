@@ -191,7 +191,7 @@ fn write(script: &mut Script<'_>, storage: &mut MemoryStorage, config: &LogConfi
                 let _ = log.append_as_leader(&batch, epoch, NOW);
             }
         }
-        if script.byte() % 4 != 0 {
+        if !script.byte().is_multiple_of(4) {
             settle(&mut log, storage);
         }
     }
