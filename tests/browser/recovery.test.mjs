@@ -136,5 +136,5 @@ test('the page says on its timeline what was damaged', { timeout: 120_000 }, asy
   })
   await page.goto(`${site.url}/?name=test`)
   await until('the cut is on the timeline', async () =>
-    /broker 2\s*recovered orders-0: cut at offset \d+ \([\d.]+ kB gone\), a batch is corrupt/.test(await page.textContent('#timeline-list')))
+    /[Bb]roker 2\s*recovered orders-0: cut at offset \d+ \([\d.]+ kB gone\), a batch is corrupt/.test(await page.textContent('tabmq-timeline')))
 })
