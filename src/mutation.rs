@@ -92,7 +92,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Those that the fixed seeds find.
-    pub const ALL: [Mutation; 33] = [
+    pub const ALL: [Mutation; 31] = [
         Mutation::AckBeforeDurable,
         Mutation::AckOneBeforeDurable,
         Mutation::VoteBeforePersisted,
@@ -102,8 +102,6 @@ impl Mutation {
         Mutation::PreVoteWhileLed,
         Mutation::TrimBeforeSnapshot,
         Mutation::SnapshotWithoutConfigs,
-        Mutation::TwoVoterChangesAtOnce,
-        Mutation::OldMajorityCounts,
         Mutation::QuorumCountsUnflushedTail,
         Mutation::QuorumCommitsWithoutMajority,
         Mutation::FollowerPromisesUnflushedTail,
@@ -127,8 +125,10 @@ impl Mutation {
         Mutation::FollowerCommitsUnflushedTail,
         Mutation::CommitsOutliveGeneration,
     ];
-    /// Found by the simulator in longer runs; not known to be found by the fixed seeds.
-    pub const RARE: [Mutation; 9] = [
+    /// Not found by the fixed seeds: some were by the simulator in longer runs, some by unit tests, the first two by neither yet.
+    pub const RARE: [Mutation; 11] = [
+        Mutation::TwoVoterChangesAtOnce,
+        Mutation::OldMajorityCounts,
         Mutation::SessionForgetsHighWatermark,
         Mutation::PausedLeaderActs,
         Mutation::EligibleAfterUncleanShutdown,

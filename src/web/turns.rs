@@ -78,7 +78,10 @@ impl Turns {
     pub fn take(&self, transaction: &IdbTransaction) -> Result<(), JsValue> {
         let store = transaction.object_store(META)?;
         let turn = self.at(self.next.get());
-        store.add_with_key(&JsValue::NULL, &turn.key())?;
+        let added = store.add_with_key(&JsValue::NULL, &turn.key())?;
+        // Not before: Firefox completes a transaction that was told to commit even when a request of it fails then.
+        let own = transaction.clone();
+        added.set_onsuccess(Some(Closure::once_into_js(move || commit(&own)).unchecked_ref()));
         if turn.turn % TIDY_EVERY == 0.0 {
             store.delete(&between(self.at(0.0), turn)?)?;
         }
@@ -127,6 +130,12 @@ impl Turn {
     fn key(self) -> JsValue {
         [self.epoch, self.life, self.turn].into_iter().map(JsValue::from_f64).collect::<Array>().into()
     }
+}
+
+/// Says that no more requests will come.
+#[expect(deprecated, reason = "by web-sys, and by no browser")]
+fn commit(transaction: &IdbTransaction) {
+    let _ = transaction.commit();
 }
 
 /// A transaction on small values in two steps: `answer` makes the requests that depend on what `ask` asked for. Its error
