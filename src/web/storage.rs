@@ -168,11 +168,12 @@ impl IndexedDb {
             ops.iter().try_for_each(|op| put(transaction, op))?;
             if abort { transaction.abort() } else { Ok(()) }
         };
+        let mode = Mode::Write { strict };
         let Some(turns) = &self.turns else {
-            return self.connection.transact(stores, Mode::Write { strict }, requests).await;
+            return self.connection.transact(stores, mode, requests).await;
         };
         turns.prepare(&self.connection).await?;
-        let outcome = self.connection.transact(stores, Mode::Guarded { strict }, requests).await;
+        let outcome = self.connection.transact(stores, mode, requests).await;
         turns.taken(&self.connection, outcome).await
     }
 

@@ -78,10 +78,7 @@ impl Turns {
     pub fn take(&self, transaction: &IdbTransaction) -> Result<(), JsValue> {
         let store = transaction.object_store(META)?;
         let turn = self.at(self.next.get());
-        let added = store.add_with_key(&JsValue::NULL, &turn.key())?;
-        // Not before: Firefox completes a transaction that was told to commit even when a request of it fails then.
-        let own = transaction.clone();
-        added.set_onsuccess(Some(Closure::once_into_js(move || commit(&own)).unchecked_ref()));
+        store.add_with_key(&JsValue::NULL, &turn.key())?;
         if turn.turn % TIDY_EVERY == 0.0 {
             store.delete(&between(self.at(0.0), turn)?)?;
         }
@@ -130,12 +127,6 @@ impl Turn {
     fn key(self) -> JsValue {
         [self.epoch, self.life, self.turn].into_iter().map(JsValue::from_f64).collect::<Array>().into()
     }
-}
-
-/// Says that no more requests will come.
-#[expect(deprecated, reason = "by web-sys, and by no browser")]
-fn commit(transaction: &IdbTransaction) {
-    let _ = transaction.commit();
 }
 
 /// A transaction on small values in two steps: `answer` makes the requests that depend on what `ask` asked for. Its error
