@@ -23,23 +23,12 @@ step_js() { node_modules/.bin/tsc --project tsconfig.json; }
 step_wasm() {
   has_web_tests || { echo "no tests/web_*.rs"; return; }
   scripts/test-wasm.sh chromium
-  # Without web_turns: Firefox commits a transaction although a request of it failed after `commit()` (README, Not there yet).
-  echo "SKIPPED in Firefox: web_turns"
-  scripts/test-wasm.sh firefox --test web_broker --test web_storage
+  scripts/test-wasm.sh firefox
 }
 step_browser() {
   node tests/browser/kafkajs/build.mjs
-  # One file at a time: each starts browsers and clusters. On a busy machine a browser may take longer than a test waits, so
-  # a file that fails is run once more, and said to have failed; what fails twice fails.
-  local file again="" failed=""
-  for file in tests/browser/*.test.mjs; do
-    node --test --test-reporter=spec "$file" && continue
-    again="$again $file"
-    echo "== $file failed; once more"
-    node --test --test-reporter=spec "$file" || failed="$failed $file"
-  done
-  [ -z "$again" ] || echo "== failed once:$again"
-  [ -z "$failed" ] || { echo "== failed twice:$failed"; return 1; }
+  # One file at a time: each starts browsers and clusters, and timings matter to some.
+  node --test --test-concurrency=1 --test-reporter=spec tests/browser/*.test.mjs
 }
 
 for step in ${*:-fmt clippy native bugs build js wasm browser}; do

@@ -46,6 +46,11 @@ pub enum Mode {
         /// Flush.
         strict: bool,
     },
+    /// Writing what only takes effect if a request succeeds, which then says that no more will come.
+    Guarded {
+        /// Flush.
+        strict: bool,
+    },
     /// Writing what depends on what is read: more requests come in answer to the first.
     Change,
 }
@@ -142,8 +147,8 @@ fn begin(db: &IdbDatabase, stores: &[&str], mode: Mode) -> Result<IdbTransaction
     let options = Object::new();
     let (mode, durability) = match mode {
         Mode::Read => ("readonly", "relaxed"),
-        Mode::Write { strict: false } => ("readwrite", "relaxed"),
-        Mode::Write { strict: true } => ("readwrite", "strict"),
+        Mode::Write { strict: false } | Mode::Guarded { strict: false } => ("readwrite", "relaxed"),
+        Mode::Write { strict: true } | Mode::Guarded { strict: true } => ("readwrite", "strict"),
         Mode::Change => ("readwrite", "relaxed"),
     };
     Reflect::set(&options, &JsValue::from_str("durability"), &JsValue::from_str(durability))?;

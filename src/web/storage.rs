@@ -168,12 +168,11 @@ impl IndexedDb {
             ops.iter().try_for_each(|op| put(transaction, op))?;
             if abort { transaction.abort() } else { Ok(()) }
         };
-        let mode = Mode::Write { strict };
         let Some(turns) = &self.turns else {
-            return self.connection.transact(stores, mode, requests).await;
+            return self.connection.transact(stores, Mode::Write { strict }, requests).await;
         };
         turns.prepare(&self.connection).await?;
-        let outcome = self.connection.transact(stores, mode, requests).await;
+        let outcome = self.connection.transact(stores, Mode::Guarded { strict }, requests).await;
         turns.taken(&self.connection, outcome).await
     }
 

@@ -21,7 +21,7 @@ use js_sys::Array;
 use rexie::KeyRange;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{IdbObjectStore, IdbRequest, IdbTransaction};
+use web_sys::{Event, IdbObjectStore, IdbRequest, IdbTransaction};
 
 use crate::log::io::IoError;
 
@@ -78,7 +78,11 @@ impl Turns {
     pub fn take(&self, transaction: &IdbTransaction) -> Result<(), JsValue> {
         let store = transaction.object_store(META)?;
         let turn = self.at(self.next.get());
-        store.add_with_key(&JsValue::NULL, &turn.key())?;
+        let added = store.add_with_key(&JsValue::NULL, &turn.key())?;
+        let own = transaction.clone();
+        let on_answer = Closure::once_into_js(move |event: Event| answered(&own, &event));
+        added.set_onsuccess(Some(on_answer.unchecked_ref()));
+        added.set_onerror(Some(on_answer.unchecked_ref()));
         if turn.turn % TIDY_EVERY == 0.0 {
             store.delete(&between(self.at(0.0), turn)?)?;
         }
@@ -126,6 +130,20 @@ impl Turns {
 impl Turn {
     fn key(self) -> JsValue {
         [self.epoch, self.life, self.turn].into_iter().map(JsValue::from_f64).collect::<Array>().into()
+    }
+}
+
+/// The turn is taken: no more requests will come. Or it is not: nothing of the transaction takes effect. Both are said
+/// here and not before, because Firefox completes a transaction that was told to commit even when a request of it fails;
+/// and an error that nobody takes ends the worker there.
+#[expect(deprecated, reason = "`commit` is by web-sys, and by no browser")]
+fn answered(transaction: &IdbTransaction, event: &Event) {
+    if event.type_() == "success" {
+        let _ = transaction.commit();
+    } else {
+        event.prevent_default();
+        // It is aborted already when that is why the request failed.
+        let _ = transaction.abort();
     }
 }
 
