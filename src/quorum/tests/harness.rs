@@ -48,6 +48,8 @@ pub struct Nodes {
     cut: BTreeSet<(BrokerId, BrokerId)>,
     /// Nodes that end when so many more storage operations took effect.
     ending: BTreeMap<BrokerId, usize>,
+    /// What a node ends with is torn: some of it took effect, as this decides.
+    pub tearing: Option<Rng>,
     /// Nodes whose storage refuses snapshots.
     refusing: BTreeSet<BrokerId>,
     waiting: BTreeMap<ReplyToken, (BrokerId, BrokerId, RequestId)>,
@@ -55,6 +57,8 @@ pub struct Nodes {
     queue: BTreeMap<(Instant, u64), Happening>,
     sequence: u64,
     lives: u64,
+    /// How often something was still due at this time after a turn.
+    due_still: (Instant, u32),
 }
 
 pub fn id(id: i32) -> BrokerId {
@@ -78,12 +82,14 @@ impl Nodes {
             configs: configs.to_vec(),
             cut: BTreeSet::new(),
             ending: BTreeMap::new(),
+            tearing: None,
             refusing: BTreeSet::new(),
             waiting: BTreeMap::new(),
             outstanding: BTreeSet::new(),
             queue: BTreeMap::new(),
             sequence: 0,
             lives: 0,
+            due_still: (Instant(0), 0),
         };
         for id in 1..=nodes {
             all.start(BrokerId(id));
@@ -251,6 +257,13 @@ impl Nodes {
             }
             Happening::Io { node, life, io, op } => {
                 if self.nodes.get(&node).is_some_and(|node| node.life == life) {
+                    if self.ending.get(&node) == Some(&0)
+                        && let Some(rng) = &mut self.tearing
+                    {
+                        self.storages.entry(node).or_default().tear(op, rng);
+                        self.crash(node);
+                        return true;
+                    }
                     let refused = op.log() == Some(LogId::SNAPSHOTS) && self.refusing.contains(&node);
                     let result = match refused {
                         true => IoResult::Failed(IoError::QuotaExceeded),
@@ -328,6 +341,11 @@ impl Nodes {
             }
         }
         if let Some(at) = deadline {
+            if at <= now {
+                let before = if self.due_still.0 == now { self.due_still.1 } else { 0 };
+                self.due_still = (now, before + 1);
+                assert!(before < 1000, "node {id} spins: what it wakes for stays due");
+            }
             self.push(at.since(now), Happening::Wake { node: id, life });
         }
     }

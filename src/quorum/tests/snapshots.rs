@@ -2,6 +2,7 @@
 
 use crate::protocol::messages::{FetchSnapshotRequest, fetch_snapshot_request};
 use crate::protocol::{ErrorCode, Response};
+use crate::rng::Rng;
 use crate::time::Duration;
 use crate::types::{BrokerId, LogId, Offset};
 
@@ -208,4 +209,47 @@ fn a_failed_write_of_a_fetched_snapshot_begins_it_again() {
     all.refuse_snapshots(late, false);
     commit(&mut all, 40, 41);
     assert_eq!(all.nodes[&late].values, numbers(41));
+}
+
+/// Seed 49 of the simulator, once: the row was there, and not all bytes.
+#[test]
+fn a_snapshot_whose_write_is_torn_does_not_count() {
+    for seed in 0..8 {
+        for ios in 0..30 {
+            let mut all = Nodes::with_configs(1, 1, &SMALL);
+            all.tearing = Some(Rng::new(seed));
+            commit(&mut all, 0, 10);
+            all.crash_after_ios(id(1), ios);
+            let mut next = 10;
+            while all.nodes.contains_key(&id(1)) && next < 60 {
+                all.append(id(1), &format!("value {next}"));
+                next += 1;
+                all.run_for(Duration::from_millis(3));
+            }
+            all.start(id(1));
+            all.elected();
+            all.run_for(Duration::from_millis(50));
+            let values = &all.nodes[&id(1)].values;
+            assert_eq!(values, &numbers(values.len()), "seed {seed}, after {ios} operations");
+        }
+    }
+}
+
+/// Seed 26 of the simulator, once: the time to try again was past, and nobody was there to try with.
+#[test]
+fn a_node_that_could_not_store_a_snapshot_rests_while_no_leader_is_there() {
+    let mut all = Nodes::with_configs(3, 3, &SMALL);
+    commit(&mut all, 0, 2);
+    let leader = all.elected();
+    let late = [1, 2, 3].map(id).into_iter().find(|other| *other != leader).unwrap();
+    all.crash(late);
+    commit(&mut all, 2, 40);
+    all.start(late);
+    all.refuse_snapshots(late, true);
+    all.run_for(Duration::from_millis(500));
+    for other in [1, 2, 3].map(id).into_iter().filter(|other| *other != late) {
+        all.crash(other);
+    }
+    all.run_for(Duration::from_secs(5));
+    assert!(all.nodes.contains_key(&late));
 }
