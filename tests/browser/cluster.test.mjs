@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { openPage } from './playground.mjs'
+import { becomes, openPage, says } from './playground.mjs'
 
 const count = async (page, name) => Number((await page.textContent(`[data-demo-count=${name}]`)).replace(/,/g, ''))
 
@@ -15,14 +15,14 @@ test('a first visitor sees records flow within ten seconds, kills a leader with 
   const seconds = (performance.now() - begun) / 1000
   t.diagnostic(`something real is visible after ${seconds.toFixed(1)} s`)
   assert.ok(seconds < 10, `${seconds} s`)
-  assert.match(await page.textContent('.story .lead'), /A producer writes 20 orders a second into topic coffee-orders/)
+  await says(page, '.story .lead', /A producer writes 20 orders a second into topic coffee-orders/)
   await page.waitForSelector('[data-flow]', { state: 'attached' })
 
   const button = await page.textContent('[data-do=kill-leader]')
   const leader = /broker (\d)/.exec(button)[1]
   await page.click('[data-do=kill-leader]')
   await page.waitForSelector(`[data-broker="${leader}"].crashed`)
-  await until('the election is told', async () => new RegExp(`Broker ${leader} died\\. After .* the controller elected broker \\d leader of coffee-orders-0`).test(await page.textContent('[data-election]')))
+  await says(page, '[data-election]', new RegExp(`Broker ${leader} died\\. After .* the controller elected broker \\d leader of coffee-orders-0`))
   await page.screenshot({ path: await resultFile('cluster-election.png') })
   const written = await count(page, 'written')
   await until('orders go on', async () => await count(page, 'written') > written)
@@ -58,16 +58,17 @@ test('a link is cut one way, delayed and made lossy from its panel, with the key
   assert.equal(new URL(page.url()).hash, '#/cluster/link-1-2')
   const links = () => page.evaluate(() => Object.fromEntries(/** @type {any} */ (globalThis).tabmq.store.links))
   await page.check('[data-direction="1>2"] [name=cut]')
-  assert.deepEqual((await links())['1>2'], { cut: true, delayMs: 0, lossRatio: 0 })
+  await becomes(async () => (await links())['1>2'], { cut: true, delayMs: 0, lossRatio: 0 })
   assert.equal((await links())['2>1']?.cut ?? false, false)
-  await until('the link says so', async () => /1→2 cut/.test(await page.textContent('[data-link="1-2"]')))
-  await until('what happened stands there', async () => /Broker 1: link to broker 2: cut/.test(await page.textContent('.link-panel .happened')))
+  await says(page, '[data-link="1-2"]', /1→2 cut/)
+  // What happened stands there.
+  await says(page, '.link-panel .happened', /Broker 1: link to broker 2: cut/)
   await page.selectOption('[data-direction="2>1"] [name=delay]', '100')
   await page.selectOption('[data-direction="2>1"] [name=loss]', '0.05')
-  await until('the other way says so', async () => /2→1 \+100 ms, loses 5%/.test(await page.textContent('[data-link="1-2"]')))
+  await says(page, '[data-link="1-2"]', /2→1 \+100 ms, loses 5%/)
   await page.click('.link-panel [data-do=heal]')
   await until('it is repaired', async () => !/cut|loses/.test(await page.textContent('[data-link="1-2"]')))
-  assert.deepEqual(Object.values(await links()).filter(({ cut, delayMs, lossRatio }) => cut || delayMs || lossRatio), [])
+  await becomes(async () => Object.values(await links()).filter(({ cut, delayMs, lossRatio }) => cut || delayMs || lossRatio), [])
 })
 
 test('a broker whose links are all cut is fenced, says so on its card, and comes back when they are repaired', { timeout: 120_000 }, async (t) => {
@@ -83,13 +84,14 @@ test('a broker whose links are all cut is fenced, says so on its card, and comes
     await page.click('.link-panel [data-do=cut]')
     await page.waitForSelector(`[data-link="${pair(victim, peer)}"].cut`)
   }
-  await until('it is fenced', async () => new RegExp(`fenced broker ${victim}`).test(await page.textContent('.timeline')), { timeoutMs: 60_000 })
+  await says(page, '.timeline', new RegExp(`(?<!un)fenced broker ${victim}`), { timeoutMs: 60_000 })
   for (const peer of [controller, other]) {
     await page.click(`[data-link="${pair(victim, peer)}"]`)
     await page.waitForSelector(`.link-panel [data-direction="${victim}>${peer}"]`)
     await page.click('.link-panel [data-do=heal]')
   }
-  await until('it is unfenced', async () => new RegExp(`unfenced broker ${victim}`).test(await page.textContent('.timeline')), { timeoutMs: 60_000 })
+  // The newest stands first.
+  await says(page, '.timeline', new RegExp(`unfenced broker ${victim}\\b[^]*(?<!un)fenced broker ${victim}\\b`), { timeoutMs: 60_000 })
 })
 
 test('a broker that was killed silently is found out by its heartbeat only, and starts again', { timeout: 120_000 }, async (t) => {
@@ -100,8 +102,9 @@ test('a broker that was killed silently is found out by its heartbeat only, and 
   await page.click(`[data-broker="${victim}"] [data-do=more]`)
   await page.click('dialog [data-do=killSilently]')
   await page.waitForSelector(`[data-broker="${victim}"].crashed`)
-  assert.match(await page.textContent(`[data-broker="${victim}"] .happened`), /was killed/)
-  await until('it is fenced', async () => /is fenced: no heartbeat/.test(await page.textContent(`[data-broker="${victim}"] .happened`)), { timeoutMs: 60_000 })
+  const happened = `[data-broker="${victim}"] .happened`
+  await says(page, happened, /was killed|is fenced: no heartbeat/)
+  await says(page, happened, /is fenced: no heartbeat/, { timeoutMs: 60_000 })
   await page.click(`[data-broker="${victim}"] [data-do=start]`)
   await page.waitForSelector(`[data-broker="${victim}"].running`, { timeout: 60_000 })
 })
@@ -113,7 +116,7 @@ test('the timeline links each event to what it concerns', { timeout: 60_000 }, a
   await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.createTopics({ topics: [{ topic: 'mine', numPartitions: 1, replicationFactor: 3 }] }))
   await page.click('.timeline a[href="#/topics/mine"] >> nth=0')
   await page.waitForSelector('tabmq-topics')
-  assert.equal(await page.textContent('tabmq-topic h1'), 'mine')
+  await says(page, 'tabmq-topic h1', /^mine$/)
   await page.goBack()
   await page.click('.timeline a.who >> nth=0')
   await page.waitForSelector('.broker.pointed')
@@ -130,5 +133,5 @@ test('why an even number of voters buys nothing is said when that is the case, a
     store.changed('brokers')
   })
   await page.waitForSelector('[data-even-voters]')
-  assert.match(await page.textContent('[data-even-voters]'), /4 voters need a majority of 3, so only 1 may fail: no more than with 3/)
+  await says(page, '[data-even-voters]', /4 voters need a majority of 3, so only 1 may fail: no more than with 3/)
 })

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { goTo, openPage, violations } from './playground.mjs'
+import { goTo, openPage, says, violations } from './playground.mjs'
 
 const EDITOR = '[data-editor=code]'
 /** @param {import('playwright-core').Page} page */
@@ -41,37 +41,37 @@ test('each snippet runs on a new cluster and does what its name says', { timeout
     await page.click('[data-do=run]')
   }
   await start('produce')
+  await says(page, '.output', /ann -> partition \d offset \d[^]*Done\./, { timeoutMs: 60_000 })
   await idle(page)
-  assert.match(await output(page), /ann -> partition \d offset \d[^]*Done\./)
   assert.equal(await page.locator('.output .error').count(), 0, await output(page))
 
   await start('group')
-  await until('both members have partitions and read', async () => /reader-a has[^]*reader-b has/.test(await output(page)) && /reader-a partition/.test(await output(page)) && /reader-b partition/.test(await output(page)), { timeoutMs: 60_000 })
+  for (const words of [/reader-a has/, /reader-b has/, /reader-a partition/, /reader-b partition/]) await says(page, '.output', words, { timeoutMs: 60_000 })
   await page.screenshot({ path: await resultFile('code-group.png'), fullPage: true })
   // It goes on while another view is shown, and is in that view.
   await goTo(page, 'watch')
-  await until('the group is on the chart', async () => /shop-readers/.test(await page.textContent('[data-chart=lag]')))
+  await says(page, '[data-chart=lag]', /shop-readers/)
   await goTo(page, 'code')
   await page.click('[data-do=stop]')
   await idle(page)
-  assert.match(await output(page), /its clients are disconnected/)
+  await says(page, '.output', /its clients are disconnected/)
   await until('its members have left', async () => (await evictions(page)).every((count) => count === 0))
 
   await start('replay')
+  await says(page, '.output', /first @ 9[^]*again @ 7[^]*again @ 9[^]*done/, { timeoutMs: 60_000 })
   await idle(page)
-  assert.match(await output(page), /first @ 9[^]*again @ 7[^]*again @ 9[^]*done/)
 
   await start('acks')
+  await says(page, '.output', /acks -1 acked[^]*is killed[^]*acks 1 acked[^]*acks -1 refused[^]*is back[^]*acks -1 acked/, { timeoutMs: 60_000 })
   await idle(page)
-  assert.match(await output(page), /acks -1 acked[^]*is killed[^]*acks 1 acked[^]*acks -1 refused[^]*is back[^]*acks -1 acked/)
 
   await start('idempotent')
+  await says(page, '.output', /leads and is killed now[^]*200 sent, 200 in the log/, { timeoutMs: 60_000 })
   await idle(page)
-  assert.match(await output(page), /leads and is killed now[^]*200 sent, 200 in the log/)
 
   await start('admin')
+  await says(page, '.output', /shop - leaders[^]*shop-readers shop-\d lag/, { timeoutMs: 60_000 })
   await idle(page)
-  assert.match(await output(page), /shop - leaders[^]*shop-readers shop-\d lag/)
   assert.equal(await page.locator('.output .error').count(), 0, await output(page))
 })
 
@@ -82,7 +82,7 @@ test('what fails is told with its line: a throw, a rejection, an error in a call
   const failsAt = async (code, line, message) => {
     await run(page, code)
     await until(`it fails at line ${line}`, async () => await page.locator(`.output .error [data-line="${line}"]`).count() === 1)
-    assert.match(await page.textContent('.output .error'), message)
+    await says(page, '.output .error', message)
     await idle(page)
   }
   await failsAt('console.log(1)\n\nthrow new Error("on three")', 3, /Error: on three/)
@@ -90,9 +90,9 @@ test('what fails is told with its line: a throw, a rejection, an error in a call
   await failsAt('setTimeout(() => {\n  throw new TypeError("late")\n}, 10)', 2, /TypeError: late/)
   await failsAt('const ok = 1\nconst = 2\n', 2, /not JavaScript/)
   await page.click('.output [data-line="2"]')
-  assert.equal(await page.evaluate(() => document.activeElement.shadowRoot?.activeElement?.getAttribute('data-editor')), 'code')
+  await until('the editor has the focus', async () => await page.evaluate(() => document.activeElement.shadowRoot?.activeElement?.getAttribute('data-editor')) === 'code')
   await run(page, 'console.log("two")\nawait kafka.producer({ idempotentt: true })')
-  await until('an option that there is not is named', async () => /idempotentt: is not an option here/.test(await output(page)))
+  await says(page, '.output', /idempotentt: is not an option here/)
 })
 
 test('an endless loop holds nothing up, and is ended; what it printed is there', { timeout: 240_000 }, async (t) => {
@@ -100,7 +100,7 @@ test('an endless loop holds nothing up, and is ended; what it printed is there',
   const browser = await openChromium(t)
   const page = await openSmall(browser, site)
   await run(page, 'const consumer = kafka.consumer({ groupId: "stuck", sessionTimeout: 6000 })\nawait kafka.admin().createTopics({ topics: [{ topic: "one" }] })\nawait consumer.subscribe({ topics: ["one"] })\nawait consumer.run({ eachMessage: async () => {} })\nfor (let n = 0; ; n++) console.log("turn", n)')
-  await until('it prints', async () => /turn \d/.test(await output(page)))
+  await says(page, '.output', /turn \d/)
   // Single keys type, they do not switch views; and the page is alive.
   await page.click(EDITOR)
   await page.keyboard.type('1')
@@ -110,7 +110,7 @@ test('an endless loop holds nothing up, and is ended; what it printed is there',
   await goTo(page, 'code')
   await page.click('[data-do=stop]')
   await idle(page)
-  assert.match(await output(page), /its worker was ended/)
+  await says(page, '.output', /its worker was ended/)
   assert.ok(await page.locator('.output li').count() <= 510)
   await until('the group finds out', async () => (await evictions(page)).every((count) => count === 0), { timeoutMs: 60_000 })
 })
@@ -120,12 +120,12 @@ test('what was typed is kept for each snippet, over a reload too, and can be as 
   const browser = await openChromium(t)
   const page = await openSmall(browser, site)
   await run(page, 'console.log("mine")')
-  await until('it ran', async () => /mine/.test(await output(page)))
+  await says(page, '.output', /mine/)
   await page.selectOption('[name=snippet]', 'admin')
-  await until('the other one is shown', async () => /describeCluster/.test(await page.textContent(EDITOR)))
+  await says(page, EDITOR, /describeCluster/)
   await page.selectOption('[name=snippet]', 'produce')
   await page.reload()
-  await until('it is there', async () => /mine/.test(await page.locator(EDITOR).textContent().catch(() => '')))
+  await says(page, EDITOR, /mine/)
   await page.click('[data-do=reset]')
-  await until('it is as it was', async () => /Records of one key/.test(await page.textContent(EDITOR)))
+  await says(page, EDITOR, /Records of one key/)
 })

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openChromium, startSite, until } from './harness.mjs'
-import { openPage, violations } from './playground.mjs'
+import { becomes, openPage, says, violations } from './playground.mjs'
 
 test('a list of a million rows draws what is in sight only, and goes from end to end with the keyboard', { timeout: 60_000 }, async (t) => {
   const site = await startSite(t)
@@ -24,14 +24,14 @@ test('a list of a million rows draws what is in sight only, and goes from end to
   await until('the last row is drawn', async () => (await rows()).at(-1) === 'row 999999')
   await page.keyboard.press('ArrowUp')
   await page.keyboard.press('Enter')
-  assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).picked), 999_998)
+  await becomes(() => page.evaluate(() => /** @type {any} */ (globalThis).picked), 999_998)
   // It is in sight, whole, and the list knows which it is.
-  const sight = await page.evaluate(() => {
+  await becomes(() => page.evaluate(() => {
     const row = document.getElementById(document.querySelector('.virtual').getAttribute('aria-activedescendant'))
+    if (!row) return null
     const [inner, outer] = [row.getBoundingClientRect(), document.querySelector('.virtual').getBoundingClientRect()]
     return { text: row.textContent, above: inner.top >= outer.top, below: inner.bottom <= outer.bottom + 1 }
-  })
-  assert.deepEqual(sight, { text: 'row 999998', above: true, below: true })
+  }), { text: 'row 999998', above: true, below: true })
   await page.keyboard.press('Home')
   await until('the first row is drawn', async () => (await rows())[0] === 'row 0')
   // By the scroll bar: the middle of the bar is the middle of the list.
@@ -51,12 +51,12 @@ test('a chart draws its lines and says its figures', { timeout: 60_000 }, async 
     document.querySelector('.head').after(chart)
   })
   await page.waitForSelector('.plot canvas')
-  assert.match(await page.textContent('.figures'), /records\s*20\s*highest 30/)
+  await says(page, '.figures', /records\s*20\s*highest 30/)
   const drawn = () => page.$eval('.plot canvas', (/** @type {HTMLCanvasElement} */ canvas) =>
     canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0))
   await until('something is drawn', drawn)
   await page.evaluate(() => { Object.assign(document.querySelector('tabmq-chart'), { data: [[1, 2, 3, 4], [10, 30, 20, 50]] }) })
-  await until('the figures follow', async () => /50\s*highest 50/.test(await page.textContent('.figures')))
+  await says(page, '.figures', /50\s*highest 50/)
   assert.deepEqual(await violations(page), [])
 })
 
@@ -76,12 +76,12 @@ test('a table sorts by the column that is clicked, numbers as numbers', { timeou
     document.querySelector('.head').after(table)
   })
   const names = () => page.$$eval('tbody td:first-child', (cells) => cells.map((cell) => cell.textContent).join(''))
-  assert.equal(await names(), 'bac')
+  await becomes(names, 'bac')
   await page.click('th button:has-text("Size")')
-  await until('the largest is first', async () => await names() === 'acb')
-  assert.equal(await page.getAttribute('th.number', 'aria-sort'), 'descending')
+  await becomes(names, 'acb')
+  await becomes(() => page.getAttribute('th.number', 'aria-sort'), 'descending')
   await page.click('th button:has-text("Name")')
-  await until('by name', async () => await names() === 'abc')
+  await becomes(names, 'abc')
   assert.deepEqual(await violations(page), [])
 })
 
@@ -100,10 +100,10 @@ test('long work shows how far it is, and ends when it is cancelled', { timeout: 
       await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
     }, { partly: () => '3 were counted.' })
   })
-  assert.equal(await page.getAttribute('.job progress', 'value'), '3')
-  assert.equal(await page.textContent('[data-note=work]'), '3 of 10')
+  await becomes(() => page.getAttribute('.job progress', 'value'), '3')
+  await says(page, '[data-note=work]', /^3 of 10$/)
   assert.deepEqual(await violations(page), [])
   await page.click('.job button')
-  await until('it has ended', async () => await page.textContent('[data-note=work]') === 'Cancelled. 3 were counted.')
-  assert.equal(await page.$('.job progress'), null)
+  await says(page, '[data-note=work]', /^Cancelled\. 3 were counted\.$/)
+  await page.waitForSelector('.job progress', { state: 'detached' })
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { goTo, openPage, ready } from './playground.mjs'
+import { becomes, goTo, openPage, ready, says } from './playground.mjs'
 
 /** @param {import('playwright-core').Page} page */
 const consumed = async (page) => {
@@ -42,7 +42,7 @@ test('flights are produced and consumed on while the leader of partition 0 is ki
   await page.fill('[data-form=produce] [name=key]', 'ann')
   await page.click('[data-form=produce] button.primary')
   await page.waitForSelector('[data-note=produce].good')
-  assert.match(await page.textContent('[data-note=produce]'), /Acked: orders, partition \d, offset 0, in /)
+  await says(page, '[data-note=produce]', /Acked: orders, partition \d, offset 0, in /)
 
   await page.click('[data-sample=flights]')
   await page.waitForFunction(() => /Producing/.test(document.querySelector('[data-note=file]').textContent) &&
@@ -62,7 +62,7 @@ test('flights are produced and consumed on while the leader of partition 0 is ki
   await until('all flights are read', async () => await consumed(page) >= 20_000, { timeoutMs: 60_000 })
 
   await goTo(page, 'watch')
-  assert.match(await page.textContent('.timeline'), /elected broker \d leader of flights-0/)
+  await says(page, '.timeline', /elected broker \d leader of flights-0/)
   await goTo(page, 'cluster')
   await page.screenshot({ path: await resultFile('page-light.png'), fullPage: true })
   await page.click(`[data-broker="${leader}"] [data-do=start]`)
@@ -71,11 +71,11 @@ test('flights are produced and consumed on while the leader of partition 0 is ki
   await until('partition 0 has three replicas in sync', async () => await replicasInSync(page, 0) === 3, { timeoutMs: 60_000 })
 
   const second = await openPage(browser, site, { view: 'topics' })
-  assert.match(await second.textContent('.elsewhere'), /run in another tab/)
-  await until('the second tab sees the topic, too', async () => (await second.textContent('tabmq-topics')).includes('flights'))
+  await says(second, '.elsewhere', /run in another tab/)
+  await says(second, 'tabmq-topics', /flights/)
   await second.click('[data-do=take-over]')
   await until('the brokers run in the second tab', async () => await second.locator('.elsewhere').count() === 0)
-  await until('the first one says so', async () => /run in another tab/.test(await page.textContent('.elsewhere').catch(() => '')))
+  await says(page, '.elsewhere', /run in another tab/)
   await second.close()
   await until('the brokers are back in the first one', async () => await page.locator('.elsewhere').count() === 0)
 
@@ -140,7 +140,7 @@ test('files are read with a key column of choice, and a broken one is named with
   await goTo(page, 'groups')
   await startMembers(page, 'people', 1)
   await until('two records are read', async () => await consumed(page) === 2)
-  assert.match(await page.textContent('[data-consumer=readers-1] .records'), /Köln {2}{"name":"bob","town":"Köln"}/)
+  await says(page, '[data-consumer=readers-1] .records', /Köln {2}{"name":"bob","town":"Köln"}/)
 })
 
 test('a topic is saved as a .zip and comes back when that is dropped on the page; a broken one is refused', { timeout: 180_000 }, async (t) => {
@@ -186,10 +186,9 @@ test('a topic is saved as a .zip and comes back when that is dropped on the page
   await until('a name that is taken is refused', async () => /Not imported\. TOPIC_ALREADY_EXISTS/.test(await note()))
   await page.fill('[data-form=import] [name=topic]', 'again')
   await page.click('[data-form=import] button.primary')
-  await page.waitForSelector('[data-note=file].good')
-  assert.match(await note(), /Imported again: 2 records in 6 partitions; their offsets are the same\./)
+  await says(page, '[data-note=file].good', /Imported again: 2 records in 6 partitions; their offsets are the same\./)
   await goTo(page, 'topics')
-  assert.deepEqual(await page.locator('a.topic-link').allTextContents(), ['again', 'people'])
+  await becomes(() => page.locator('a.topic-link').allTextContents(), ['again', 'people'])
 })
 
 test('the page shows what is stored of how much, says when storage refuses and when it takes more, and asks to keep it', { timeout: 120_000 }, async (t) => {
@@ -212,8 +211,7 @@ test('the page shows what is stored of how much, says when storage refuses and w
     const send = () => producer.send({ topic: 'noise', acks: -1, timeout: 100_000, messages: [{ value: noise() }] })
     Object.assign(globalThis, { sent: (async () => { for (let i = 0; i < 80; i++) await send() })() })
   })
-  await until('the page says that storage refuses', async () => await space() === 'refused', { timeoutMs: 60_000 })
-  assert.match(await page.textContent('[data-usage]'), /producers wait until space is freed/)
+  await says(page, '[data-space=refused] [data-usage]', /producers wait until space is freed/, { timeoutMs: 60_000 })
   await page.screenshot({ path: await resultFile('page-storage.png') })
   await devtools.send('Storage.overrideQuotaForOrigin', { origin: site.url })
   await page.evaluate(() => /** @type {any} */ (globalThis).sent)
@@ -221,17 +219,16 @@ test('the page shows what is stored of how much, says when storage refuses and w
   await until('each broker says what it stores', async () =>
     (await page.locator('.broker [data-fact=stores]').allTextContents()).every((text) => /^[\d.]+ MB/.test(text)))
   await page.click('[data-broker="1"] [data-do=more]')
-  assert.match(await page.textContent('[data-stores]'), /^[\d.]+ MB, with [\d.]+ MB of memory$/)
+  await says(page, '[data-stores]', /^[\d.]+ MB, with [\d.]+ MB of memory$/)
   await page.keyboard.press('Escape')
 
   // A headless browser agrees only when told to.
   await page.click('.storage button')
-  await page.waitForSelector('[data-note=storage].bad')
-  assert.match(await page.textContent('[data-note=storage]'), /did not agree/)
+  await says(page, '[data-note=storage].bad', /did not agree/)
   await devtools.send('Browser.grantPermissions', { origin: site.url, permissions: ['durableStorage'] })
   await page.click('.storage button')
   await page.waitForSelector('[data-persisted]')
-  assert.match(await page.textContent('[data-note=storage]'), /will not clear this data/)
+  await says(page, '[data-note=storage]', /will not clear this data/)
 })
 
 test('the page warns before the storage is full', { timeout: 60_000 }, async (t) => {
@@ -243,8 +240,7 @@ test('the page warns before the storage is full', { timeout: 60_000 }, async (t)
     await page.addInitScript((used) => { navigator.storage.estimate = async () => ({ usage: used * 1e6, quota: 100e6 }) }, used)
     await page.goto(`${site.url}/?demo=off&lang=en&used=${used}`)
     await ready(page)
-    await until(`${used} % used`, async () => await page.getAttribute('.storage', 'data-space') === space)
-    assert.match(await page.textContent('[data-usage]'), words)
+    await says(page, `[data-space=${space}] [data-usage]`, words)
   }
 })
 

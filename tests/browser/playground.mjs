@@ -1,6 +1,8 @@
 // What the tests of the page share: opening it at a view, and going to another.
+import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { fromRoot } from './harness.mjs'
+import { isDeepStrictEqual } from 'node:util'
+import { fromRoot, until } from './harness.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -23,6 +25,45 @@ export async function goTo (page, view) {
   await page.click(`nav a[href="#/${view}"]`)
   await page.waitForSelector(`tabmq-${view}`)
 }
+
+/**
+ * Waits until the first thing at `selector` says it. What an event brings may come a frame later than what was waited for.
+ * @param {Page} page @param {string} selector @param {RegExp} words @param {{ timeoutMs?: number }} [limits]
+ */
+export async function says (page, selector, words, limits) {
+  let said = ''
+  const heard = until(`${selector} says ${words}`, async () => {
+    said = (await page.locator(selector).allTextContents())[0] ?? '(it is not there)'
+    return words.test(said)
+  }, limits)
+  await heard.catch((error) => {
+    error.message += `; it says: ${said.replace(/\s+/g, ' ').slice(0, 2000)}`
+    throw error
+  })
+}
+
+/** Waits until `probe` gives just that; the failure shows how it differs. @param {() => unknown} probe @param {unknown} wanted */
+export async function becomes (probe, wanted) {
+  let found
+  const same = until('it is as wanted', async () => isDeepStrictEqual(found = await probe(), wanted))
+  await same.catch(() => assert.deepEqual(found, wanted))
+}
+
+/**
+ * Cancels the job of that note by its button as soon as its bar is beyond a number and it says so: on a fast machine a click
+ * from here would come when all is over. To be called before the job begins.
+ * @param {Page} page @param {string} name of the note @param {{ beyond?: number, words?: string }} [when]
+ */
+export const cancelWhen = (page, name, { beyond = 0, words = '' } = {}) => page.evaluate(({ name, beyond, words }) => {
+  const watch = new MutationObserver(() => {
+    const note = document.querySelector(`[data-note=${name}]`)
+    const bar = note?.parentElement.querySelector('progress')
+    if (!bar?.hasAttribute('value') || bar.value <= beyond || !note.textContent.includes(words)) return
+    watch.disconnect()
+    note.parentElement.querySelector('button').click()
+  })
+  watch.observe(document.body, { attributes: true, characterData: true, childList: true, subtree: true })
+}, { name, beyond, words })
 
 /**
  * What axe finds wrong, once what fades in is there: it measures the contrast of what it sees.

@@ -7,7 +7,7 @@ import { DEFAULTS as GENERATOR } from '../../www/js/work/generators.js'
 import { DEFAULTS as MEMBER } from '../../www/js/work/members.js'
 import { decode, encode } from '../../www/js/views/share/scenario.js'
 import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { openPage, ready, violations } from './playground.mjs'
+import { becomes, cancelWhen, openPage, ready, says, violations } from './playground.mjs'
 
 /** A cluster with two topics, one of them with a config of its own, and a group that has read a part. @param {import('playwright-core').Page} page */
 const fill = (page) => page.evaluate(async () => {
@@ -49,7 +49,7 @@ const found = (page) => page.evaluate(async () => {
 async function exported (page, path) {
   const [download] = await Promise.all([page.waitForEvent('download'), page.click('[data-do=export]')])
   await download.saveAs(path)
-  await until('it says so', async () => /Exported/.test(await page.textContent('[data-note=keep]')))
+  await says(page, '[data-note=keep]', /Exported/)
   return download.suggestedFilename()
 }
 
@@ -69,14 +69,14 @@ test('a cluster is exported, and imported into a new one: topics, configs, recor
   await page.goto(`${site.url}/?demo=off&lang=en&name=copy#/share`)
   await ready(page)
   await page.setInputFiles('[name=import-zip]', path)
-  await until('it is imported', async () => /Imported playground\.tabmq\.zip: 2 topics, 50 records, offsets of/.test(await page.textContent('[data-note=keep]')), { timeoutMs: 60_000 })
+  await says(page, '[data-note=keep]', /Imported playground\.tabmq\.zip: 2 topics, 50 records, offsets of/, { timeoutMs: 60_000 })
   assert.deepEqual(await found(page), before)
   assert.deepEqual(await violations(page), [])
   await page.screenshot({ path: await resultFile('share.png'), fullPage: true })
 
   // The same again would overwrite: it is refused whole.
   await page.setInputFiles('[name=import-zip]', path)
-  await until('it says what is in the way', async () => /Nothing was imported\. These topics exist already: clicks, orders/.test(await page.textContent('[data-note=keep]')))
+  await says(page, '[data-note=keep]', /Nothing was imported\. These topics exist already: clicks, orders/)
 
   // A topic alone, under another name.
   await page.selectOption('[name=export-what]', 'orders')
@@ -85,11 +85,29 @@ test('a cluster is exported, and imported into a new one: topics, configs, recor
   await page.setInputFiles('[name=import-zip]', topic)
   await page.waitForSelector('[name=import-as]')
   await page.click('[data-form=import-topic] button')
-  assert.match(await page.textContent('[data-form=import-topic] .error'), /There is a topic orders already/)
+  await says(page, '[data-form=import-topic] .error', /There is a topic orders already/)
   assert.equal(await page.inputValue('[name=import-as]'), 'orders')
   await page.fill('[name=import-as]', 'orders-again')
   await page.click('[data-form=import-topic] button')
-  await until('it is imported', async () => /Imported orders-again: 40 records/.test(await page.textContent('[data-note=keep]')))
+  await says(page, '[data-note=keep]', /Imported orders-again: 40 records/)
+})
+
+test('the import of a cluster is cancelled: what it had created is gone, and it works the next time', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await openPage(browser, site, { view: 'share' })
+  await fill(page)
+  const path = await resultFile('cancelled.tabmq.zip')
+  await exported(page, path)
+  await page.goto(`${site.url}/?demo=off&lang=en&name=copy#/share`)
+  await ready(page)
+  // When the second topic is written, the first one is there.
+  await cancelWhen(page, 'keep', { words: 'Writing orders' })
+  await page.setInputFiles('[name=import-zip]', path)
+  await says(page, '[data-note=keep]', /^Cancelled\. What was begun is deleted again/)
+  await becomes(() => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.listTopics()), [])
+  await page.setInputFiles('[name=import-zip]', path)
+  await says(page, '[data-note=keep].good', /2 topics, 50 records/, { timeoutMs: 60_000 })
 })
 
 test('a file that is wrong is refused whole, with its place, in words', { timeout: 240_000 }, async (t) => {
@@ -183,9 +201,9 @@ test('a link is made of what is on, opened elsewhere, shown before anything is d
   assert.deepEqual(await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.listTopics()), [], 'nothing was done yet')
   assert.deepEqual(await violations(page), [])
   await page.click('[data-do=apply]')
-  await until('it is on', async () => /The scenario is on/.test(await page.textContent('[data-note=scenario]')), { timeoutMs: 60_000 })
-  assert.equal(await page.locator('.done li').count(), 5)
-  assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.brokers.get(3).state), 'crashed')
+  await says(page, '[data-note=scenario]', /The scenario is on/, { timeoutMs: 60_000 })
+  await becomes(() => page.locator('.done li').count(), 5)
+  await becomes(() => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.brokers.get(3).state), 'crashed')
   await until('records flow', () => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.rate('records/orders') > 10), { timeoutMs: 60_000 })
   await until('the group reads', () => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.groups.get('billing')?.members.length === 1), { timeoutMs: 60_000 })
   await page.click('[data-do=link]')
@@ -198,7 +216,7 @@ test('a link is made of what is on, opened elsewhere, shown before anything is d
   // In a cluster of its own, from the same link, with what the page does not know named.
   await page.goto(`${site.url}/?lang=en&name=other#/share?scenario=${linkOf({ ...SCENARIO, weather: 'rain' })}`)
   await page.waitForSelector('[data-unknown]')
-  assert.match(await page.textContent('[data-unknown]'), /does not know: weather/)
+  await says(page, '[data-unknown]', /does not know: weather/)
   await Promise.all([page.waitForURL(/name=scenario-2/), page.click('[data-do=apply-new]')])
   await ready(page)
   await page.waitForSelector('[data-scenario=good]')
@@ -206,7 +224,25 @@ test('a link is made of what is on, opened elsewhere, shown before anything is d
 
   await page.goto(`${site.url}/?lang=en&name=scenario-2#/share?scenario=${encode(SCENARIO).slice(0, -5)}`)
   await page.waitForSelector('[data-scenario=bad]')
-  assert.match(await page.textContent('[data-scenario=bad]'), /cut or changed/)
+  await says(page, '[data-scenario=bad]', /cut or changed/)
+})
+
+test('a scenario is cancelled on its way: the page says which steps were done, and goes on from there when asked again', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const topics = Array.from({ length: 8 }, (_, n) => ({ ...SCENARIO.topics[0], topic: `topic-${n}` }))
+  const page = await browser.open(`${site.url}/?lang=en#/share?scenario=${encode({ ...SCENARIO, topics, generators: [], members: [] })}`)
+  await page.waitForSelector('[data-scenario=good]')
+  await cancelWhen(page, 'scenario', { beyond: 2 })
+  await page.click('[data-do=apply]')
+  await says(page, '[data-note=scenario]', /^Cancelled\. \d of 10 steps were done/)
+  const done = await page.locator('.done li').count()
+  assert.ok(done >= 3 && done < 10, `${done} steps`)
+  await becomes(async () => (await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.listTopics())).length, done)
+  assert.deepEqual(await page.evaluate(() => [.../** @type {any} */ (globalThis).tabmq.store.links.values()].filter(({ delayMs }) => delayMs > 0)), [], 'no fault yet')
+  await page.click('[data-do=apply]')
+  await says(page, '[data-note=scenario]', /The scenario is on/, { timeoutMs: 60_000 })
+  await becomes(() => page.locator('.done li').count(), 10)
 })
 
 test('what the page did can be copied as commands, quoted for the shell', { timeout: 120_000 }, async (t) => {
@@ -220,7 +256,8 @@ test('what the page did can be copied as commands, quoted for the shell', { time
     await admin.createTopics({ topics: [{ topic: 'orders' }] }).catch(() => {})
     await source.kill(2)
   })
-  await until('all is listed, and what failed is not', async () => await page.locator('.actions-done li').count() === 3)
+  // What failed is not listed.
+  await becomes(() => page.locator('.actions-done li').count(), 3)
   await page.click('tabmq-commands button:text("Copy as")')
   const said = await page.textContent('dialog')
   assert.match(said, /kafka-topics\.sh --bootstrap-server \$BOOTSTRAP --create --topic orders --partitions 6 --replication-factor 3 --config retention\.ms=60000/)

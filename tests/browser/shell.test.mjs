@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import en from '../../www/js/i18n/en.js'
 import ko from '../../www/js/i18n/ko.js'
 import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { goTo, openPage, violations } from './playground.mjs'
+import { becomes, goTo, openPage, says, violations } from './playground.mjs'
 
 /** @param {import('playwright-core').Page} page */
 const views = (page) => page.$$eval('nav a', (links) => links.map((link) => link.getAttribute('href').slice(2)))
@@ -36,13 +36,13 @@ test('the language changes at once, is in the address or remembered, and is said
   const browser = await openChromium(t)
   const page = await openPage(browser, site, { query: 'demo=off&lang=ko' })
   assert.equal(await page.getAttribute('html', 'lang'), 'ko')
-  assert.equal(await page.textContent('h1'), ko['cluster.title'])
+  await becomes(() => page.textContent('h1'), ko['cluster.title'])
   await page.selectOption('select[name=lang]', 'en')
-  await until('the view is in English', async () => await page.textContent('h1') === en['cluster.title'])
+  await becomes(() => page.textContent('h1'), en['cluster.title'])
   assert.equal(await page.getAttribute('html', 'lang'), 'en')
   await page.selectOption('select[name=lang]', 'ko')
   await page.goto(`${site.url}/?demo=off`)
-  await until('Korean was remembered', async () => await page.textContent('h1') === ko['cluster.title'])
+  await becomes(() => page.textContent('h1'), ko['cluster.title'])
 })
 
 test('the whole page works with the keyboard: skip link, views by number, the list of keys, themes', { timeout: 60_000 }, async (t) => {
@@ -56,10 +56,10 @@ test('the whole page works with the keyboard: skip link, views by number, the li
   await page.keyboard.press('2')
   await page.waitForSelector('tabmq-topics')
   assert.equal(new URL(page.url()).hash, '#/topics')
-  assert.match(await page.title(), /^Topics/)
+  await until('its name is in the title', async () => /^Topics/.test(await page.title()))
   await page.keyboard.press('?')
   await page.waitForSelector('dialog[open]')
-  assert.match(await page.textContent('dialog'), /Go to Topics/)
+  await says(page, 'dialog', /Go to Topics/)
   assert.deepEqual(await violations(page), [])
   // Keys are off in a dialog, and where a person types.
   await page.keyboard.press('1')
@@ -88,13 +88,13 @@ test('a pause stops what changes by itself, says what waits, and the end of it s
   await page.waitForSelector('.pause.on')
   const before = await page.textContent('[data-broker="2"] .happened')
   await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.cluster.kill(2))
-  await until('an event waits', async () => /\d+ events? (is|are) waiting/.test(await page.textContent('.paused')))
+  await says(page, '.paused', /\d+ events? (is|are) waiting/)
   assert.ok(await page.$('[data-broker="2"].running'), 'drawn as before the pause')
   assert.doesNotMatch(await page.textContent('.timeline'), /was killed/)
   assert.equal(await page.textContent('[data-broker="2"] .happened'), before)
   await page.click('.pause')
   await page.waitForSelector('[data-broker="2"].crashed')
-  await until('the timeline has it', async () => /was killed/.test(await page.textContent('.timeline')))
+  await says(page, '.timeline', /was killed/)
 })
 
 test('what was typed is kept beside what is wrong with it, and is still there after a look at another view', { timeout: 60_000 }, async (t) => {
@@ -104,8 +104,8 @@ test('what was typed is kept beside what is wrong with it, and is still there af
   await page.fill('[name=topic]', '')
   await page.fill('[name=partitions]', '12')
   await page.click('text=Create topic')
-  assert.equal(await page.textContent('[data-field=topic] .error'), en['form.needed'])
-  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('name')), 'topic')
+  await becomes(() => page.textContent('[data-field=topic] .error'), en['form.needed'])
+  await becomes(() => page.evaluate(() => document.activeElement.getAttribute('name')), 'topic')
   assert.equal(await page.getAttribute('[name=topic]', 'aria-invalid'), 'true')
   await goTo(page, 'produce')
   await goTo(page, 'topics')
@@ -127,7 +127,7 @@ test('a view that is not shown is not drawn', { timeout: 60_000 }, async (t) => 
     Object.assign(globalThis, { drawn: 0 })
     await /** @type {any} */ (globalThis).tabmq.cluster.kill(2)
   })
-  await until('the timeline has it', async () => /was killed/.test(await page.textContent('.timeline')))
+  await says(page, '.timeline', /was killed/)
   assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).drawn), 0)
   await goTo(page, 'cluster')
   await page.waitForSelector('[data-broker="2"].crashed')

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openChromium, resultFile, startSite, until } from './harness.mjs'
 import { weigh } from './page-weight.mjs'
-import { openPage, ready, violations } from './playground.mjs'
+import { becomes, openPage, ready, says, violations } from './playground.mjs'
 
 /** @param {import('playwright-core').Page} page */
 const brokers = (page) => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.cluster.brokers().length)
@@ -19,11 +19,11 @@ test('a cluster of a name and a size is made, opened again as it is, switched fr
   await page.fill('dialog [name=name]', 'no spaces')
   await page.fill('dialog [name=brokers]', '12')
   await page.click('dialog [data-form=cluster] button')
-  assert.match(await page.textContent('dialog [data-field=name] .error'), /Letters, digits/)
-  assert.match(await page.textContent('dialog [data-field=brokers] .error'), /from 1 to 9/)
+  await says(page, 'dialog [data-field=name] .error', /Letters, digits/)
+  await says(page, 'dialog [data-field=brokers] .error', /from 1 to 9/)
   assert.equal(await page.inputValue('dialog [name=name]'), 'no spaces')
   await page.fill('dialog [name=name]', 'playground')
-  assert.match(await page.textContent('dialog [data-field=name] .error'), /There is a cluster playground already/)
+  await says(page, 'dialog [data-field=name] .error', /There is a cluster playground already/)
   await page.fill('dialog [name=name]', 'shop')
   await page.fill('dialog [name=brokers]', '1')
   await page.selectOption('dialog [name=profile]', 'kafka')
@@ -31,7 +31,7 @@ test('a cluster of a name and a size is made, opened again as it is, switched fr
   await Promise.all([page.waitForURL(/name=shop/), page.click('dialog [data-form=cluster] button')])
   await ready(page)
   assert.equal(await brokers(page), 1)
-  assert.match(await page.textContent('[data-slot=cluster]'), /shop/)
+  await says(page, '[data-slot=cluster]', /shop/)
   await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.createTopics({ topics: [{ topic: 'mine', numPartitions: 1 }] }))
 
   // It opens with what it has, also where nothing is remembered of it.
@@ -54,8 +54,7 @@ test('a cluster of a name and a size is made, opened again as it is, switched fr
   await page.click('[data-cluster=shop] [data-do=destroy]')
   await page.click('dialog button.danger')
   await page.waitForSelector('[data-cluster=shop]', { state: 'detached' })
-  const names = await page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name))
-  assert.deepEqual(names.filter((name) => name.includes('shop')), [])
+  await becomes(() => page.evaluate(async () => (await indexedDB.databases()).filter(({ name }) => name.includes('shop'))), [])
 })
 
 test('a cluster that is open in another tab is not destroyed, and the page says why', { timeout: 120_000 }, async (t) => {
@@ -65,7 +64,7 @@ test('a cluster that is open in another tab is not destroyed, and the page says 
   const page = await openPage(browser, site, { view: 'share' })
   await page.click('[data-cluster=busy] [data-do=destroy]')
   await page.click('dialog button.danger')
-  await until('it says so', async () => /busy is open in another tab/.test(await page.textContent('[data-note=clusters]')))
+  await says(page, '[data-note=clusters]', /busy is open in another tab/)
   assert.equal(await brokers(other), 3)
 })
 
@@ -105,10 +104,42 @@ test('without Web Locks the page says what to do, in Korean too', { timeout: 120
   await browser.context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'locks', { get: () => undefined }))
   const page = await openPage(browser, site, { query: 'demo=off&lang=ko' })
   await page.waitForSelector('[data-failure=locks]')
-  assert.match(await page.textContent('.failure'), /https 또는 http:\/\/localhost/)
+  await says(page, '.failure', /https 또는 http:\/\/localhost/)
   await Promise.all([page.waitForURL(/storage=memory/), page.click('[data-do=memory]')])
   await ready(page)
   assert.equal(await brokers(page), 3)
+})
+
+test('a tab that can not join the one that has the cluster says so, and opens another cluster or takes this one over when asked', { timeout: 180_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const first = await openPage(browser, site)
+  await first.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.createTopics({ topics: [{ topic: 'mine', numPartitions: 1 }] }))
+  const page = await browser.context.newPage()
+  // Tabs meet in a SharedWorker; not every browser has it.
+  await page.addInitScript(() => { delete globalThis.SharedWorker })
+  const open = async (query) => {
+    await page.goto(`${site.url}/?demo=off&${query}#/cluster`)
+    await page.waitForSelector('[data-failure=inUse]')
+  }
+  await open('lang=ko')
+  await says(page, '.failure', /다른 탭/)
+  assert.deepEqual(await violations(page), [])
+  await open('lang=en')
+  await says(page, '.failure', /Another tab runs the brokers of playground/)
+  await says(page, '.failure .said', /no SharedWorker/)
+  await page.screenshot({ path: await resultFile('failure-in-use.png') })
+  await Promise.all([page.waitForURL(/name=playground-2/), page.click('[data-do=another]')])
+  await ready(page)
+  await becomes(() => brokers(page), 3)
+
+  await open('lang=en')
+  await Promise.all([page.waitForURL(/takeOver=yes/), page.click('[data-do=takeOver]')])
+  await ready(page)
+  assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.cluster.role), 'owner')
+  await until('it has what was there', () => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.topics.has('mine')))
+  assert.doesNotMatch(page.url(), /takeOver/, 'loading it again takes nothing over')
+  await says(first, '.elsewhere', /tab/)
 })
 
 test('brokers that do not come up: the page says why, and trying again helps when that has passed', { timeout: 180_000 }, async (t) => {
@@ -119,7 +150,7 @@ test('brokers that do not come up: the page says why, and trying again helps whe
   await browser.context.route('**/sdk/worker.js', (route) => route.abort())
   const page = await openPage(browser, site)
   await page.waitForSelector('[data-failure=files], [data-failure=brokers]')
-  assert.match(await page.textContent('.failure'), /Broker \d did not start/)
+  await says(page, '.failure', /Broker \d did not start/)
   await browser.context.unroute('**/sdk/worker.js')
   await Promise.all([page.waitForEvent('load'), page.click('[data-do=again]')])
   await ready(page)

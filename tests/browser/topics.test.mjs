@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { goTo, openPage, ready, violations } from './playground.mjs'
+import { becomes, goTo, openPage, ready, says, violations } from './playground.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -44,9 +44,9 @@ test('the table counts what is in each topic, as it comes, and sorts by any colu
   await until('the rate falls by itself', async () => (await cells('many'))[5] === '–')
   const names = () => page.$$eval('a.topic-link', (links) => links.map((link) => link.textContent))
   await page.click('th button:has-text("Records")')
-  assert.deepEqual(await names(), ['many', 'few'])
+  await becomes(names, ['many', 'few'])
   await page.click('th button:has-text("Records")')
-  assert.deepEqual(await names(), ['few', 'many'])
+  await becomes(names, ['few', 'many'])
   await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.cluster.kill(3))
   await until('the lost replicas are counted', async () => (await cells('few'))[6] === '2')
   assert.equal(await page.$('a.topic-link:text-is("__consumer_offsets")'), null)
@@ -66,7 +66,7 @@ test('a topic is made with configs of its own, the page warns before it is unsaf
   await page.click('summary:has-text("configs of its own")')
   await page.fill('[name=configs]', 'retention.ms=60000\nmin.insync.replicas')
   await page.click('text=Create topic')
-  assert.match(await page.textContent('[data-field=configs] .error'), /Line 2, “min\.insync\.replicas”: a config is name=value/)
+  await says(page, '[data-field=configs] .error', /Line 2, “min\.insync\.replicas”: a config is name=value/)
   await page.fill('[name=configs]', 'retention.ms=a while')
   await page.click('text=Create topic')
   await until('the broker refuses the value', async () => /INVALID_CONFIG.*retention\.ms/.test((await page.locator('[data-field=configs] .error').allTextContents()).join()))
@@ -85,17 +85,17 @@ test('a topic is made with configs of its own, the page warns before it is unsaf
   await until('the table warns, too', async () => /no spare replica/.test(await page.textContent('tr[data-key=ledger]')))
   await page.click('a.topic-link')
   await until('and the topic itself', async () => /3 replicas and min\.insync\.replicas = 3/.test(await page.textContent('tabmq-topic [data-unsafe]')))
-  assert.deepEqual(await page.$$eval('tr:has(.changed) td:first-child code', (all) => all.map((one) => one.textContent)), ['min.insync.replicas', 'retention.ms'])
+  await becomes(() => page.$$eval('tr:has(.changed) td:first-child code', (all) => all.map((one) => one.textContent)), ['min.insync.replicas', 'retention.ms'])
 })
 
 test('configs: changed ones stand out with their default beside them; editing, a refused value, and back to the default', { timeout: 90_000 }, async (t) => {
   const { page } = await open(t)
   await createTopic(page, { topic: 'orders', numPartitions: 1, replicationFactor: 3 })
   await page.click('a.topic-link')
-  await until('nothing is changed yet', async () => /Every config has its default/.test(await page.textContent('tabmq-topic-configs')))
+  await says(page, 'tabmq-topic-configs', /Every config has its default/)
   await page.check('[name=all-configs]')
   const row = (name) => page.$$eval(`tr[data-key="${name}"] td`, (cells) => cells.slice(0, 3).map((cell) => cell.textContent.trim().replace(/\s+/g, ' ')))
-  assert.deepEqual(await row('retention.ms'), ['retention.ms', '604800000 7 days', '604800000 7 days'])
+  await becomes(() => row('retention.ms'), ['retention.ms', '604800000 7 days', '604800000 7 days'])
   await page.click('[data-config="retention.ms"]')
   await page.fill('dialog [name=value]', '-7')
   assert.deepEqual(await violations(page), [])
@@ -104,17 +104,17 @@ test('configs: changed ones stand out with their default beside them; editing, a
   assert.equal(await page.inputValue('dialog [name=value]'), '-7')
   await page.fill('dialog [name=value]', '3600000')
   await page.click('dialog button:has-text("Copy as")')
-  assert.match(await page.textContent('dialog.wide'), /kafka-configs\.sh .*--alter --entity-type topics --entity-name orders \\\n {2}--add-config retention\.ms=3600000/)
+  await says(page, 'dialog.wide', /kafka-configs\.sh .*--alter --entity-type topics --entity-name orders \\\n {2}--add-config retention\.ms=3600000/)
   await page.keyboard.press('Escape')
   await page.click('dialog button.primary')
   await page.waitForSelector('dialog', { state: 'detached' })
   await page.uncheck('[name=all-configs]')
-  await until('it is the one that is changed', async () => (await row('retention.ms')).join('|') === 'retention.ms changed|3600000 60 min|604800000 7 days')
+  await becomes(() => row('retention.ms'), ['retention.ms changed', '3600000 60 min', '604800000 7 days'])
   const configs = await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.describeConfigs({ resources: [{ type: 2, name: 'orders' }] }))
   assert.equal(configs.resources[0].configEntries.find(({ configName }) => configName === 'retention.ms').configValue, '3600000')
   await page.click('[data-config="retention.ms"]')
   await page.click('dialog [data-do=reset]')
-  await until('it has its default again', async () => /Every config has its default/.test(await page.textContent('tabmq-topic-configs')))
+  await says(page, 'tabmq-topic-configs', /Every config has its default/)
 })
 
 test('a partition is drawn to scale: segments, log start, watermark, and where a group has committed and reads', { timeout: 120_000 }, async (t) => {
@@ -179,7 +179,8 @@ test('each replica says its role, epoch and how far it is, also while one is dow
   const now = await page.getAttribute('[data-leader]', 'data-leader')
   await until('the leader has all', async () => /leader 1 0 80 80 0/.test(await row(now)))
   await page.evaluate((id) => /** @type {any} */ (globalThis).tabmq.cluster.start(Number(id)), leader)
-  await until('and it catches up', async () => /in sync 1 0 \d+ 80 0/.test(await row(leader)), { timeoutMs: 60_000 })
+  // Where it is the preferred leader, it may lead again at once.
+  await until('and it catches up', async () => /(in sync 1|leader 2) 0 \d+ 80 0/.test(await row(leader)), { timeoutMs: 60_000 })
   await until('nothing to warn of', async () => await page.$('[data-under]') === null)
 })
 
@@ -190,7 +191,7 @@ test('more partitions, fewer are refused; a topic is deleted after a question, a
   await page.click('[data-do=partitions]')
   await page.fill('dialog [name=count]', '2')
   await page.click('dialog button.primary')
-  assert.match(await page.textContent('dialog .error'), /A whole number from 3 to/)
+  await says(page, 'dialog .error', /A whole number from 3 to/)
   assert.deepEqual(await violations(page), [])
   await page.fill('dialog [name=count]', '5')
   await page.click('dialog button.primary')
@@ -199,7 +200,7 @@ test('more partitions, fewer are refused; a topic is deleted after a question, a
   await page.waitForSelector('[data-partition="4"].pointed')
   await page.click('[data-do=delete]')
   await page.click('dialog button:has-text("Cancel")')
-  assert.equal(await page.textContent('tabmq-topic h1'), 'orders')
+  await says(page, 'tabmq-topic h1', /^orders$/)
   await page.click('[data-do=delete]')
   await page.click('dialog button.danger')
   await until('it is gone', async () => /There is no topic yet/.test(await page.textContent('tabmq-topics')))
@@ -223,19 +224,19 @@ test('replicas are moved to other brokers with their progress in sight, a move t
     await page.click('dialog button.primary')
   }
   await typed('1, x')
-  assert.match(await page.textContent('[data-field=p0] .error'), /Broker ids, separated by commas/)
+  await says(page, '[data-field=p0] .error', /Broker ids, separated by commas/)
   await page.fill('dialog [name=p0]', '1, 7')
-  assert.match(await page.textContent('[data-field=p0] .error'), /There is no broker 7/)
+  await says(page, '[data-field=p0] .error', /There is no broker 7/)
   await page.fill('dialog [name=p0]', '1, 1')
-  assert.match(await page.textContent('[data-field=p0] .error'), /one replica of a partition only/)
+  await says(page, '[data-field=p0] .error', /one replica of a partition only/)
   assert.deepEqual(await violations(page), [])
   const wanted = [free, before[0]]
   await page.fill('dialog [name=p0]', wanted.join(', '))
   await page.click('dialog button:has-text("Copy as")')
-  assert.match(await page.textContent('dialog.wide'), new RegExp(`"replicas":\\[${wanted}\\][^]*kafka-reassign-partitions\\.sh .*--execute`))
+  await says(page, 'dialog.wide', new RegExp(`"replicas":\\[${wanted}\\][^]*kafka-reassign-partitions\\.sh .*--execute`))
   await page.keyboard.press('Escape')
   await page.click('dialog button.primary')
-  await until('it is there', async () => JSON.stringify(await replicasOf()) === JSON.stringify(wanted))
+  await becomes(replicasOf, wanted)
   await until('the new replica has all', async () => {
     const cells = await page.locator(`[data-partition="0"] [data-replica="${free}"] td`).allTextContents()
     return cells[5] === '300'
@@ -246,12 +247,12 @@ test('replicas are moved to other brokers with their progress in sight, a move t
   await page.waitForFunction((id) => /** @type {any} */ (globalThis).tabmq.store.model.brokers.get(id).state === 'crashed', before[1])
   await typed([...wanted, before[1]].join(', '))
   await page.waitForSelector('[data-moving]')
-  assert.match(await page.textContent('[data-moving]'), new RegExp(`to broker ${before[1]}; leaves –`))
+  await says(page, '[data-moving]', new RegExp(`to broker ${before[1]}; leaves –`))
   await page.screenshot({ path: await resultFile('topic-moving.png'), fullPage: true })
   assert.deepEqual(await violations(page), [])
   await page.click('[data-do=cancel-move]')
   await page.waitForSelector('[data-moving]', { state: 'detached' })
-  assert.deepEqual(await replicasOf(), wanted)
+  await becomes(replicasOf, wanted)
 })
 
 test('leadership is given back to the preferred replica by a click', { timeout: 120_000 }, async (t) => {

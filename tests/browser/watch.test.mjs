@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { History, SECONDS } from '../../www/js/state/history.js'
 import { Latency } from '../../www/js/state/latency.js'
 import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { goTo, openPage, violations } from './playground.mjs'
+import { becomes, goTo, openPage, says, violations } from './playground.mjs'
 
 /** A source of events that a test tells. */
 function telling () {
@@ -89,16 +89,16 @@ test('charts show what flows, with the figures beside them; a leader that dies i
   await until('and to followers', async () => /[1-9].*\/s/.test(await figure(page, 'bytes', 1)))
   for (const index of [0, 1, 2]) await until('sends are timed', async () => /\d+ ms/.test(await figure(page, 'latency', index)))
   await until('the group has a lag', async () => /^[\d,]+ records?$/.test(await figure(page, 'lag')))
-  assert.match(await page.textContent('[data-chart=lag] .figure dt'), /baristas/)
+  await says(page, '[data-chart=lag] .figure dt', /baristas/)
   await until('frames are counted', async () => Number(await figure(page, 'frames')) > 0)
-  assert.match(await figure(page, 'stored'), /[1-9]/)
+  await until('what is stored is told', async () => /[1-9]/.test(await figure(page, 'stored')))
   await page.waitForSelector('[data-chart=records] canvas')
 
   const leader = await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.topics.get('coffee-orders')[0].leader)
   await page.evaluate((id) => /** @type {any} */ (globalThis).tabmq.cluster.kill(id), leader)
-  await until('the crash is among the events on the charts', async () => new RegExp(`Broker ${leader} was killed`).test(await page.textContent('.marks')))
+  await says(page, '.marks', new RegExp(`Broker ${leader} was killed`))
   await until('partitions are under-replicated', async () => Number(await figure(page, 'isr')) > 0)
-  await until('an election is told', async () => /elected broker/.test(await page.textContent('.timeline')))
+  await says(page, '.timeline', /elected broker \d leader of coffee-orders-\d/)
   await page.screenshot({ path: await resultFile('watch-killed.png'), fullPage: true })
 
   // The timeline by kind, broker and topic; the choice is in the address.
@@ -106,16 +106,17 @@ test('charts show what flows, with the figures beside them; a leader that dies i
   await page.selectOption('[data-filter] [name=topic]', 'coffee-orders')
   await until('only elections are listed', async () => !/was killed|is running/.test(await page.textContent('.timeline')))
   assert.match(page.url(), /#\/watch\?kind=elections&topic=coffee-orders/)
-  assert.match(await page.textContent('.timeline'), /coffee-orders-\d/)
+  await says(page, '.timeline', /coffee-orders-\d/)
   await page.selectOption('[data-filter] [name=kind]', 'brokers')
   await page.selectOption('[data-filter] [name=topic]', '')
   await page.selectOption('[data-filter] [name=broker]', String(leader))
-  await until('only that broker is listed', async () => /was killed/.test(await page.textContent('.timeline')))
+  // Only that broker is listed.
+  await says(page, '.timeline', /was killed/)
   await page.click('.timeline a.who >> nth=0')
   await page.waitForSelector('.broker.pointed')
   await page.goBack()
   await page.waitForSelector('tabmq-watch')
-  assert.equal(await page.inputValue('[data-filter] [name=broker]'), String(leader))
+  await becomes(() => page.inputValue('[data-filter] [name=broker]'), String(leader))
 })
 
 test('a pause holds the charts, and the seconds of the pause are there after it', { timeout: 120_000 }, async (t) => {
@@ -127,6 +128,7 @@ test('a pause holds the charts, and the seconds of the pause are there after it'
   const drawn = () => page.evaluate(() => /** @type {any} */ (document.querySelector('[data-chart=records] tabmq-chart')).data[0].at(-1))
   await until('seconds pass', async () => await drawn() > 0)
   await page.click('.pause')
+  await page.waitForSelector('.pause.on')
   const held = await drawn()
   const now = () => page.evaluate(() => Math.floor(Date.now() / 1000))
   const begun = await now()
@@ -149,6 +151,6 @@ test('what happened while another view was shown is on the charts', { timeout: 1
   })
   await page.evaluate(() => { document.documentElement.classList.add('dark') })
   await goTo(page, 'watch')
-  await until('its records are in the highest second', async () => /highest 500\/s/.test(await page.textContent('[data-chart=records]')))
+  await says(page, '[data-chart=records]', /highest 500\/s/)
   assert.deepEqual(await violations(page), [])
 })

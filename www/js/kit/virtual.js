@@ -23,7 +23,7 @@ class VirtualList extends View {
   static #ids = 0
   #id = `virtual-${++VirtualList.#ids}`
   #rowHeight = 28
-  #own = 0
+  /** Where our own scrolling has left the box, until that is told. */ #settled = NaN
 
   constructor () {
     super()
@@ -93,17 +93,17 @@ class VirtualList extends View {
     if (!box) return
     const scrolled = this.#range ? this.top / this.#range * this.#drawnRange : 0
     if (Math.abs(box.scrollTop - scrolled) < 1) return
-    // The browser tells of our own scrolling, too, and rounds it: this is not a person's.
-    this.#own++
+    // The browser tells of our own scrolling, too, and rounds it: that is not a person's.
     box.scrollTop = scrolled
+    this.#settled = box.scrollTop
   }
 
   #scrolled () {
-    if (this.#own > 0) {
-      this.#own = 0
-      return
-    }
     const box = this.#box
+    // One event may tell of our scrolling and of a person's after it: then the box is elsewhere.
+    const own = box.scrollTop === this.#settled
+    this.#settled = NaN
+    if (own) return
     const before = this.top
     this.top = this.#drawnRange ? box.scrollTop / this.#drawnRange * this.#range : 0
     if (this.follow && this.top < before) this.dispatchEvent(new CustomEvent('leave'))
