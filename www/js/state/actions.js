@@ -1,11 +1,11 @@
 // What a person did with this page, as far as other tools could do it: the calls of the page's own admin, producers and
-// consumers, and what was done to brokers and links. The latest are kept; `commands.js` of the view words them.
+// consumers, and what was done to brokers and links. The latest are kept; commands/ words them.
 
 const ACTIONS_MAX = 200
 /** Calls of an admin that change something. */
-const CHANGES = ['createTopics', 'deleteTopics', 'createPartitions', 'alterConfigs', 'deleteTopicRecords', 'setOffsets', 'resetOffsets', 'deleteGroups',
+export const CHANGES = ['createTopics', 'deleteTopics', 'createPartitions', 'alterConfigs', 'deleteTopicRecords', 'setOffsets', 'resetOffsets', 'deleteGroups',
   'alterPartitionReassignments', 'electLeaders']
-const SOURCE_CHANGES = ['kill', 'stop', 'start', 'addBroker', 'decommission', 'setLink']
+export const SOURCE_CHANGES = ['kill', 'stop', 'start', 'addBroker', 'decommission', 'setLink']
 /** Of a longer send only the first records are kept. */
 const MESSAGES_MAX = 3
 

@@ -10,7 +10,7 @@ import { navigate } from '../../shell/router.js'
 import { explain, number, t } from '../../i18n/index.js'
 import { lagOf } from '../../state/lag.js'
 import { list, onMembers } from '../../work/members.js'
-import { groupCommands } from './commands.js'
+import { commandsOf } from '../../commands/index.js'
 import { memberCard } from './member-card.js'
 import { stateOf } from './groups.js'
 import './lag-panel.js'
@@ -71,7 +71,7 @@ class Group extends View {
     const protocol = this.described.of === group ? this.described.protocol : ''
     return html`<div class="head"><h1><a class="crumb" href="#/groups">${t('groups.title')}</a> ${group}</h1>
         <p class="lead" data-group>${stateOf(state)} ${t('groups.facts', { generation, count: members.length })}${protocol ? ` · ${protocol}` : ''}${lag === null ? '' : html` · <b>${t('groups.lagOf', { count: lag })}</b>`}<span class="hint"> ${t(`groups.state.${state}`)}</span></p>
-        <div class="row">${copyAs(groupCommands(group))}<button type="button" class="danger" data-do="delete" @click=${() => this.#delete()}>${t('groups.delete')}</button></div></div>
+        <div class="row">${copyAs(commandsOf([{ what: 'describeGroup', given: [group] }]))}<button type="button" class="danger" data-do="delete" @click=${() => this.#delete()}>${t('groups.delete')}</button></div></div>
       <section class="panel"><h2>${t('groups.members')}</h2>
         <div class="workers">${repeat(this.#cards(here, members), ({ key }) => key, ({ card }) => card)}</div>
         <details class="add" ?open=${here.length === 0}><summary>${t('groups.addTitle')}</summary><tabmq-member-form .group=${group}></tabmq-member-form></details>

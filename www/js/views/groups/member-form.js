@@ -7,7 +7,7 @@ import { app } from '../../app.js'
 import { navigate } from '../../shell/router.js'
 import { t } from '../../i18n/index.js'
 import { DEFAULTS, list, nameFor, start } from '../../work/members.js'
-import { memberCommands } from './commands.js'
+import { commandsOf } from '../../commands/index.js'
 
 const MEMBERS_MAX = 8
 
@@ -63,7 +63,7 @@ class MemberForm extends View {
           ${field(form, 'commitInterval', { label: 'auto.commit.interval.ms', type: 'number', width: 8, disabled: form.values.commit !== 'auto' })}
           ${field(form, 'fromBeginning', { label: t('groups.fromBeginning'), type: 'checkbox' })}
         </div></details>
-        <div class="row"><button class="primary" ?disabled=${form.busy}>${this.group ? t('groups.add') : t('groups.start')}</button>${copyAs(memberCommands(this.#spec(form.values)))}</div>
+        <div class="row"><button class="primary" ?disabled=${form.busy}>${this.group ? t('groups.add') : t('groups.start')}</button>${copyAs(commandsOf([{ what: 'join', given: [this.#spec(form.values)] }]))}</div>
       </form>
       ${form.note('members')}`
   }

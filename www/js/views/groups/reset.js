@@ -8,7 +8,7 @@ import { app } from '../../app.js'
 import { explain, number, t } from '../../i18n/index.js'
 import { mark, placesOf } from '../../state/lag.js'
 import { list } from '../../work/members.js'
-import { resetCommands } from './commands.js'
+import { commandsOf } from '../../commands/index.js'
 
 /** @typedef {{ topic: string, changes: { partition: number, from: number | null, to: number, clamped: boolean }[] }} Plan */
 
@@ -49,7 +49,7 @@ class Reset extends View {
           ${to === 'offset' ? field(form, 'offset', { label: t('groups.offset'), type: 'number', width: 9 }) : ''}
           ${to === 'time' ? this.#time() : ''}
         </div>
-        <div class="row"><button data-do="preview" ?disabled=${form.busy}>${t('groups.preview')}</button>${copyAs(resetCommands({ group, .../** @type {any} */ (form.values) }))}</div>
+        <div class="row"><button data-do="preview" ?disabled=${form.busy}>${t('groups.preview')}</button>${copyAs(commandsOf([{ what: 'resetTo', given: [{ group, ...form.values }] }]))}</div>
       </form>
       ${plan ? html`<div class="scroll" tabindex="0" role="region" aria-label=${t('groups.plan')}><table data-plan><caption>${t('groups.plan')}</caption>
         <thead><tr><th>${t('topics.partition')}</th><th class="number">${t('groups.from')}</th><th class="number">${t('groups.to')}</th></tr></thead>

@@ -6,7 +6,7 @@ import { Form, field, needed } from '../../kit/field.js'
 import { copyAs, emptyState } from '../../kit/parts.js'
 import { app } from '../../app.js'
 import { duration, number, t } from '../../i18n/index.js'
-import { recordCommands } from './commands.js'
+import { commandsOf } from '../../commands/index.js'
 
 const SENT_SHOWN = 5
 /** More are told in words only. */
@@ -54,7 +54,7 @@ class ByHand extends View {
         <details ?open=${Boolean(values.headers) || Boolean(this.form.errors.headers)}><summary>${t('produce.headers')}</summary>
           ${field(this.form, 'headers', { label: t('produce.headersLabel'), type: 'textarea', mono: true, placeholder: 'trace-id: 42' })}</details>
         ${this.#target()}
-        <div class="row"><button class="primary" ?disabled=${this.form.busy}>${t('produce.send')}</button>${copyAs(recordCommands(values, headersOf(values.headers).list))}</div>
+        <div class="row"><button class="primary" ?disabled=${this.form.busy}>${t('produce.send')}</button>${copyAs(commandsOf([{ what: 'send', given: [sendOf(values)] }]))}</div>
       </form>
       ${this.form.note('produce')}
       ${this.#sent.length ? html`<ol class="sent mono" aria-label=${t('produce.latest')}>${this.#sent.map(({ topic, partition, offset, key, ms }) =>
@@ -86,11 +86,10 @@ class ByHand extends View {
     return t('produce.wrongPartition', { topic: this.form.values.topic, last: number(count - 1) })
   }
 
-  async #send ({ topic, partition, acks, key, value, headers, tombstone }) {
-    const message = { key: key || null, value: tombstone ? null : value, ...headers.trim() && { headers: asObject(headersOf(headers).list) } }
-    if (String(partition).trim()) Object.assign(message, { partition: Number(partition) })
+  async #send (values) {
+    const { topic, key } = values
     const began = performance.now()
-    const [result] = await this.producer.send({ topic, acks: Number(acks), messages: [message] })
+    const [result] = await this.producer.send(sendOf(values))
     const ms = performance.now() - began
     const offset = result.baseOffset
     this.#sent = [{ topic, partition: result.partition, offset, key: key || null, ms }, ...this.#sent].slice(0, SENT_SHOWN)
@@ -98,6 +97,13 @@ class ByHand extends View {
   }
 }
 customElements.define('tabmq-by-hand', ByHand)
+
+/** What the form asks of a producer. @param {Record<string, any>} values */
+function sendOf ({ topic, partition, acks, key, value, headers, tombstone }) {
+  const message = { key: key || null, value: tombstone ? null : value, ...headers.trim() && { headers: asObject(headersOf(headers).list) } }
+  if (String(partition).trim()) Object.assign(message, { partition: Number(partition) })
+  return { topic, acks: Number(acks), messages: [message] }
+}
 
 /** `name: value`, one a line. @param {string} text @returns {{ list: [string, string][], wrong: string }} */
 function headersOf (text) {

@@ -10,7 +10,7 @@ import { bytes, explain, number, t } from '../../i18n/index.js'
 import { rowsOf } from '../../parse.js'
 import { unpack } from '../../archive.js'
 import { ensureTopic } from '../../work/generators.js'
-import { fileCommands } from './commands.js'
+import { commandsOf } from '../../commands/index.js'
 
 const BATCH = 500
 /** What vega-datasets has, copied next to the page (scripts/copy-libraries.sh). */
@@ -57,7 +57,7 @@ class FromFile extends View {
       ${field(this.form, 'topic', { label: t('topics.topic'), width: 16, list: app.store.userTopics(), disabled: running })}
       ${field(this.form, 'key', { label: t('produce.keyColumn'), type: 'select', disabled: running, options: [{ value: '', label: t('produce.noKey') }, ...columns] })}
       <button class="primary" ?disabled=${running}>${t('produce.produce')}</button>
-      ${copyAs(fileCommands(file.name, this.form.values.topic, this.form.values.key))}
+      ${copyAs(/\.csv$/i.test(file.name) ? [] : commandsOf([{ what: 'produceFile', given: [file.name, this.form.values.topic, this.form.values.key] }]))}
     </form>`
   }
 

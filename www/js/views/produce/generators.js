@@ -7,7 +7,8 @@ import { copyAs } from '../../kit/parts.js'
 import { app } from '../../app.js'
 import { bytes, duration, explain, number, t } from '../../i18n/index.js'
 import { DEFAULTS, list, onGenerators, remove, start, stop } from '../../work/generators.js'
-import { CODECS, generatorCommands } from './commands.js'
+import { commandsOf } from '../../commands/index.js'
+import { CODECS } from '../../commands/quoting.js'
 
 const DISTRIBUTIONS = ['uniform', 'zipf', 'hot', 'none']
 /** What a click puts into the form. @type {Record<string, Record<string, any>>} */
@@ -74,7 +75,7 @@ class Generators extends View {
           ${field(form, 'idempotent', { label: 'enable.idempotence', type: 'checkbox' })}
           ${field(form, 'count', { label: t('produce.count'), type: 'number', width: 10, placeholder: t('produce.endless') })}
         </div></details>
-        <div class="row"><button class="primary" ?disabled=${form.busy}>${t('produce.start')}</button>${copyAs(generatorCommands(specOf(form.values)))}</div>
+        <div class="row"><button class="primary" ?disabled=${form.busy}>${t('produce.start')}</button>${copyAs(commandsOf([{ what: 'generate', given: [specOf(form.values)] }]))}</div>
       </form>
       ${form.note('generator')}
       <div class="workers">${repeat(list(), ({ id }) => id, (generator) => this.#card(generator))}</div>
@@ -102,7 +103,7 @@ class Generators extends View {
         ${runs ? html`<button type="button" class="danger" data-do="stop" ?disabled=${state === 'stopping'} @click=${() => stop(id)}>${t('produce.stop')}</button>`
           : html`<button type="button" data-do="again" @click=${() => this.#again(id, spec)}>${t('produce.again')}</button>
             <button type="button" data-do="remove" @click=${() => remove(id)}>${t('produce.remove')}</button>`}
-        ${copyAs(generatorCommands(spec))}
+        ${copyAs(commandsOf([{ what: 'generate', given: [spec] }]))}
       </div></article>`
   }
 

@@ -6,7 +6,7 @@ import { Job } from '../../kit/job.js'
 import { copyAs, emptyState } from '../../kit/parts.js'
 import { app } from '../../app.js'
 import { dateTime, explain, number, t, time } from '../../i18n/index.js'
-import { consume } from '../topics/commands.js'
+import { commandsOf } from '../../commands/index.js'
 import { leading } from '../topics/facts.js'
 import { RecordCache } from './cache.js'
 import { FIELDS, FilterError, compile } from './filter.js'
@@ -190,7 +190,7 @@ class Records extends View {
         <button class="primary" ?disabled=${this.job.running || !this.topic} data-do="search">${t('records.search')}</button>
         <button type="button" class=${this.mode === 'tail' ? 'on' : ''} aria-pressed=${this.mode === 'tail' ? 'true' : 'false'} data-do="tail" @click=${() => this.#follow()}>${t('records.tail')}</button>
         ${this.mode === 'browse' ? '' : html`<button type="button" data-do="browse" @click=${() => this.#browse()}>${t('records.back')}</button>`}
-        ${copyAs(consume({ topic: this.topic, partition: this.partition === ALL ? 0 : Number(this.partition), offset: this.picked?.offset ?? this.#partitions()[0]?.replica.logStart ?? 0 }))}
+        ${copyAs(commandsOf([{ what: 'consume', given: [{ topic: this.topic, partition: this.partition === ALL ? 0 : Number(this.partition), offset: this.picked?.offset ?? this.#partitions()[0]?.replica.logStart ?? 0 }] }]))}
       </form>${this.job.view('search')}`
   }
 

@@ -8,7 +8,7 @@ import { copyAs } from '../../kit/parts.js'
 import { app } from '../../app.js'
 import { bytes, duration, explain, t } from '../../i18n/index.js'
 import { toast } from '../../shell/toasts.js'
-import { alterConfig } from './commands.js'
+import { commandsOf } from '../../commands/index.js'
 import '../../kit/table.js'
 
 export const TOPIC = 2
@@ -153,9 +153,11 @@ function editConfig (topic, entry) {
   /** @type {any} */ let dialog = null
   const form = new Form({ requestUpdate: () => dialog?.update() }, { value: configValue ?? '' })
   /** @param {string | null} value */
+  const call = (value) => ({ resources: [{ type: TOPIC, name: topic, configEntries: [{ name, value }] }] })
+  /** @param {string | null} value */
   const alter = async (value) => {
     try {
-      await app.admin.alterConfigs({ resources: [{ type: TOPIC, name: topic, configEntries: [{ name, value }] }] })
+      await app.admin.alterConfigs(call(value))
     } catch (error) {
       error.field = 'value'
       throw error
@@ -172,7 +174,7 @@ function editConfig (topic, entry) {
         ${field(form, 'value', { label: name, hint: meaning(name, value) || t('topics.defaultIs', { value: defaultOf(entry) }), width: 28, mono: true })}
         <p class="note">${t('topics.defaultIs', { value: defaultOf(entry) })} ${meaning(name, defaultOf(entry))}</p>
         ${form.note('config')}
-        <div class="row end">${copyAs(alterConfig(topic, name, value))}
+        <div class="row end">${copyAs(commandsOf([{ what: 'alterConfigs', given: [call(value)] }]))}
           ${entry.isDefault ? '' : html`<button type="button" data-do="reset" @click=${(event) => form.submit(event, () => alter(null))}>${t('topics.reset')}</button>`}
           <button type="button" @click=${() => close()}>${t('dialog.cancel')}</button>
           <button class="primary" ?disabled=${form.busy}>${t('topics.save')}</button></div>

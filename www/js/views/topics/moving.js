@@ -6,7 +6,7 @@ import { copyAs } from '../../kit/parts.js'
 import { app } from '../../app.js'
 import { explain, t } from '../../i18n/index.js'
 import { toast } from '../../shell/toasts.js'
-import { reassign } from './commands.js'
+import { commandsOf } from '../../commands/index.js'
 
 /** ELECTION_NOT_NEEDED: all is well already. */
 const NOT_NEEDED = 84
@@ -58,19 +58,20 @@ export function openMove (topic) {
     const replicas = ids(form.values[name])
     return replicas && replicas.join(', ') !== values[name] ? [{ partition, replicas }] : []
   })
+  const call = () => ({ topics: [{ topic, partitionAssignment: changed() }] })
   dialog = openDialog({
     title: () => t('topics.moveTitle', { topic }),
     body: ({ close }) => html`<form novalidate class="stacked" @submit=${(event) => form.submit(event, async () => {
-      const partitionAssignment = changed()
-      if (partitionAssignment.length === 0) throw new Error(t('topics.nothingMoves'))
-      await app.admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment }] })
-      toast(t('topics.moveBegun', { count: partitionAssignment.length }), 'good')
+      const { length: count } = changed()
+      if (count === 0) throw new Error(t('topics.nothingMoves'))
+      await app.admin.alterPartitionReassignments(call())
+      toast(t('topics.moveBegun', { count }), 'good')
       close()
     })}>
       <p>${t('topics.moveText', { brokers: app.store.brokers().map(({ id }) => id).join(', ') })}</p>
       <div class="move-fields">${Object.keys(values).map((name, index) => field(form, name, { label: t('topics.partitionNumber', { partition: index }), width: 12, mono: true }))}</div>
       ${form.note('move')}
-      <div class="row end">${copyAs(reassign(topic, changed()))}
+      <div class="row end">${copyAs(changed().length ? commandsOf([{ what: 'alterPartitionReassignments', given: [call()] }]) : [])}
         <button type="button" @click=${() => close()}>${t('dialog.cancel')}</button><button class="primary" ?disabled=${form.busy}>${t('topics.moveNow')}</button></div>
     </form>`
   })

@@ -10,7 +10,7 @@ import { bytes, number, t } from '../../i18n/index.js'
 import { navigate } from '../../shell/router.js'
 import { toast } from '../../shell/toasts.js'
 import { download, pack } from '../../archive.js'
-import { addPartitions, consume, createTopic } from './commands.js'
+import { commandsOf } from '../../commands/index.js'
 import { configOf, configsOf, safety } from './configs.js'
 import { coloursOf, factsOf, leading, readersOf } from './facts.js'
 import { cancelMove, electPreferred, openMove } from './moving.js'
@@ -66,7 +66,10 @@ class Topic extends View {
         <button type="button" data-do="move" @click=${() => openMove(topic)}>${t('topics.move')}</button>
         ${partitions.some(notPreferred) ? html`<button type="button" data-do="elect" @click=${() => electPreferred(topic, partitions.flatMap((partition, index) => notPreferred(partition) ? [index] : []))}>${t('topics.elect')}</button>` : ''}
         <button type="button" data-do="export" ?disabled=${this.job.running || !app.source.cluster} title=${t('topics.exportTitle')} @click=${() => this.#export(topic)}>${t('topics.export')}</button>
-        ${copyAs([...createTopic({ topic, partitions: partitions.length, replicas: replication, configs: changedConfigs(topic) }), ...consume({ topic, partition: 0, offset: 0 }).slice(0, 2)])}
+        ${copyAs(commandsOf([
+          { what: 'createTopics', given: [{ topics: [{ topic, numPartitions: partitions.length, replicationFactor: replication, configEntries: changedConfigs(topic) }] }] },
+          { what: 'consume', given: [{ topic, partition: 0, offset: 0 }] }
+        ]))}
         <button type="button" class="danger end" data-do="delete" ?disabled=${internal} @click=${async () => { if (await removeTopic(topic)) navigate('#/topics') }}>${t('topics.delete')}</button>
       </div>
       ${this.job.view('table')}
@@ -140,8 +143,8 @@ customElements.define('tabmq-topic', Topic)
 
 const notPreferred = ({ leader, replicas, isr }) => leader !== null && replicas.length > 0 && leader !== replicas[0] && isr.includes(replicas[0])
 
-/** @param {string} topic @returns {[string, string][]} */
-const changedConfigs = (topic) => (configsOf(topic)?.entries ?? []).filter(({ isDefault }) => !isDefault).map(({ configName, configValue }) => [configName, configValue])
+/** @param {string} topic */
+const changedConfigs = (topic) => (configsOf(topic)?.entries ?? []).filter(({ isDefault }) => !isDefault).map(({ configName, configValue }) => ({ name: configName, value: configValue }))
 
 const roleOf = (id, { leader, isr }) => id === leader ? 'leader' : isr.includes(id) ? 'inSync' : 'outOfSync'
 
@@ -186,11 +189,12 @@ function legend () {
 function morePartitions (topic, now) {
   /** @type {any} */ let dialog = null
   const form = new Form({ requestUpdate: () => dialog?.update() }, { count: String(now + 1) }, { count: wholeNumber(now + 1, 10000) })
+  const call = () => ({ topicPartitions: [{ topic, count: Number(form.values.count) || now + 1 }] })
   dialog = openDialog({
     title: () => t('topics.morePartitions'),
     body: ({ close }) => html`<form novalidate class="stacked" @submit=${(event) => form.submit(event, async ({ count }) => {
       try {
-        await app.admin.createPartitions({ topicPartitions: [{ topic, count: Number(count) }] })
+        await app.admin.createPartitions(call())
       } catch (error) {
         error.field = 'count'
         throw error
@@ -200,7 +204,7 @@ function morePartitions (topic, now) {
     })}>
       <p>${t('topics.morePartitionsText', { count: now })}</p>
       ${field(form, 'count', { label: t('topics.partitions'), type: 'number', width: 6 })}
-      <div class="row end">${copyAs(addPartitions(topic, Number(form.values.count) || now + 1))}
+      <div class="row end">${copyAs(commandsOf([{ what: 'createPartitions', given: [call()] }]))}
         <button type="button" @click=${() => close()}>${t('dialog.cancel')}</button><button class="primary" ?disabled=${form.busy}>${t('topics.add')}</button></div>
     </form>`
   })

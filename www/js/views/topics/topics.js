@@ -5,8 +5,8 @@ import { Form, field, needed, wholeNumber } from '../../kit/field.js'
 import { copyAs, emptyState } from '../../kit/parts.js'
 import { app } from '../../app.js'
 import { bytes, number, t } from '../../i18n/index.js'
+import { commandsOf } from '../../commands/index.js'
 import { configOf, forget, minIsrByDefault, safety } from './configs.js'
-import { createTopic } from './commands.js'
 import { factsOf } from './facts.js'
 import { removeTopic } from './removing.js'
 import '../../kit/table.js'
@@ -78,7 +78,7 @@ class Topics extends View {
         ${field(this.form, 'partitions', { label: t('topics.partitions'), type: 'number', width: 5 })}
         ${field(this.form, 'replicas', { label: t('topics.replicas'), type: 'number', width: 5 })}
         <button class="primary" ?disabled=${this.form.busy}>${t('topics.create')}</button>
-        ${copyAs(createTopic({ topic, partitions: Number(partitions) || 1, replicas: Number(replicas) || 1, configs: found }))}
+        ${copyAs(commandsOf([{ what: 'createTopics', given: [creationOf(this.form.values)] }]))}
         <details class="whole" ?open=${Boolean(this.form.errors.configs)}><summary>${t('topics.withConfigs')}${found.length ? ` (${number(found.length)})` : ''}</summary>
           ${field(this.form, 'configs', { label: t('topics.configLines'), hint: t('topics.configLinesHint'), type: 'textarea', mono: true, placeholder: 'retention.ms=3600000\ncleanup.policy=compact' })}</details>
       </form>
@@ -87,10 +87,10 @@ class Topics extends View {
     </section>`
   }
 
-  async #make ({ topic, partitions, replicas, configs }) {
-    const configEntries = readConfigs(configs).found.map(([name, value]) => ({ name, value }))
+  async #make (values) {
+    const { topic } = values
     try {
-      await app.admin.createTopics({ topics: [{ topic, numPartitions: Number(partitions), replicationFactor: Number(replicas), configEntries }] })
+      await app.admin.createTopics(creationOf(values))
     } catch (error) {
       error.field = FIELD_OF[error.type]
       throw error
@@ -112,6 +112,12 @@ const hrefOf = (topic) => `#/topics/${encodeURIComponent(topic)}`
 function warning (topic, replication) {
   const minIsr = Number(configOf(topic, 'min.insync.replicas') ?? 0)
   return replication > 1 && replication <= minIsr ? html` <span class="tag warn" title=${safety(replication, minIsr)}>${t('topics.noSpareShort')}</span>` : ''
+}
+
+/** What the form asks of an admin. @param {Record<string, any>} values */
+function creationOf ({ topic, partitions, replicas, configs }) {
+  const configEntries = readConfigs(configs).found.map(([name, value]) => ({ name, value }))
+  return { topics: [{ topic, numPartitions: Number(partitions), replicationFactor: Number(replicas), configEntries }] }
 }
 
 /** `name=value` a line. @param {string} text @returns {{ found: [string, string][], wrong: string }} */
