@@ -1,8 +1,8 @@
 // The view of the cluster, as a visitor and as an engineer use it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { becomes, openPage, says } from './playground.mjs'
+import { openChromium, startSite, until } from './harness.mjs'
+import { becomes, openPage, picture, says } from './playground.mjs'
 
 const count = async (page, name) => Number((await page.textContent(`[data-demo-count=${name}]`)).replace(/,/g, ''))
 
@@ -23,7 +23,7 @@ test('a first visitor sees records flow within ten seconds, kills a leader with 
   await page.click('[data-do=kill-leader]')
   await page.waitForSelector(`[data-broker="${leader}"].crashed`)
   await says(page, '[data-election]', new RegExp(`Broker ${leader} died\\. After .* the controller elected broker \\d leader of coffee-orders-0`))
-  await page.screenshot({ path: await resultFile('cluster-election.png') })
+  await picture(page, 'cluster-election.png')
   const written = await count(page, 'written')
   await until('orders go on', async () => await count(page, 'written') > written)
   await page.click('[data-do=restart]')

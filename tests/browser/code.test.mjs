@@ -1,8 +1,8 @@
 // A person's own code: it runs, says what it does, is told where it fails, and can always be ended.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { goTo, openPage, says, violations } from './playground.mjs'
+import { openChromium, startSite, until } from './harness.mjs'
+import { goTo, openPage, picture, says, violations } from './playground.mjs'
 
 const EDITOR = '[data-editor=code]'
 /** @param {import('playwright-core').Page} page */
@@ -47,7 +47,7 @@ test('each snippet runs on a new cluster and does what its name says', { timeout
 
   await start('group')
   for (const words of [/reader-a has/, /reader-b has/, /reader-a partition/, /reader-b partition/]) await says(page, '.output', words, { timeoutMs: 60_000 })
-  await page.screenshot({ path: await resultFile('code-group.png'), fullPage: true })
+  await picture(page, 'code-group.png')
   // It goes on while another view is shown, and is in that view.
   await goTo(page, 'watch')
   await says(page, '[data-chart=lag]', /shop-readers/)

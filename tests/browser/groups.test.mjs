@@ -1,8 +1,8 @@
 // The view Groups: groups, their members and what can be done to them, lag, offsets.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { becomes, goTo, openPage, says, violations } from './playground.mjs'
+import { openChromium, startSite, until } from './harness.mjs'
+import { becomes, goTo, openPage, picture, says, violations } from './playground.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -55,7 +55,7 @@ test('members are started, share the partitions by the assignor chosen, read, co
   await says(page, 'tabmq-lag table', /shop-[12]/)
   await page.waitForSelector('tabmq-lag .uplot')
   await says(page, '.marks', /shop-1 starts/)
-  await page.screenshot({ path: await resultFile('group.png'), fullPage: true })
+  await picture(page, 'group.png')
   assert.deepEqual(await violations(page), [])
 
   // Like the others of the group, without asking again.
@@ -102,7 +102,7 @@ test('a member that crashes keeps its partitions until its session times out; on
   await until('lag is gone', async () => (await page.locator('[data-lag]').allTextContents()).join(' ') === '0 0 0 0', { timeoutMs: 60_000 })
   await says(page, '[data-group]', /1 member/)
   await says(page, '.marks', /shop-1 exceeded max\.poll\.interval\.ms/)
-  await page.screenshot({ path: await resultFile('group-out.png'), fullPage: true })
+  await picture(page, 'group-out.png')
   await page.click('[data-consumer=shop-1] [data-do=resume]')
   await until('it joins again', async () => /orders: \d \d$/.test(await share(page, 'shop-1')), { timeoutMs: 60_000 })
 })

@@ -143,7 +143,7 @@ export async function openChromium(t, { profile, errorsAllowed, options, args = 
 /**
  * Waits until `probe` gives something truthy, and returns that; fails at the deadline with what it gave last.
  * @template T
- * @param {string} what for the message: "the consumer has all records"
+ * @param {string | (() => string)} what for the message: "the consumer has all records"
  * @param {() => T | Promise<T>} probe
  * @param {{ timeoutMs?: number }} [limits]
  * @returns {Promise<T>}
@@ -153,7 +153,7 @@ export async function until(what, probe, { timeoutMs = 30_000 } = {}) {
   for (;;) {
     const value = await probe()
     if (value) return value
-    if (Date.now() > deadline) assert.fail(`not within ${timeoutMs} ms: ${what} (last: ${JSON.stringify(value)})`)
+    if (Date.now() > deadline) assert.fail(`not within ${timeoutMs} ms: ${typeof what === 'function' ? what() : what} (last: ${JSON.stringify(value)})`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { chromium } from 'playwright-core'
 import { serve } from '../../scripts/serve.mjs'
-import { fromRoot } from './harness.mjs'
+import { CHROMIUM, fromRoot } from './harness.mjs'
 
 const EDITOR = 'vendor/codemirror.js'
 
@@ -34,7 +34,7 @@ async function times () {
   for (let round = 0; round < ROUNDS; round++) {
     const profile = await mkdtemp(join(tmpdir(), 'tabmq-weight-'))
     const context = await chromium.launchPersistentContext(profile, {
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
+      executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
     })
     const page = await context.newPage()
     await page.goto(site.url, { waitUntil: 'commit' })

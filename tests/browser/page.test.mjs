@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { becomes, goTo, openPage, ready, says } from './playground.mjs'
+import { openChromium, startSite, until } from './harness.mjs'
+import { becomes, goTo, openPage, picture, ready, says } from './playground.mjs'
 
 /** @param {import('playwright-core').Page} page */
 const consumed = async (page) => {
@@ -64,7 +64,7 @@ test('flights are produced and consumed on while the leader of partition 0 is ki
   await goTo(page, 'watch')
   await says(page, '.timeline', /elected broker \d leader of flights-0/)
   await goTo(page, 'cluster')
-  await page.screenshot({ path: await resultFile('page-light.png'), fullPage: true })
+  await picture(page, 'page-light.png')
   await page.click(`[data-broker="${leader}"] [data-do=start]`)
   await goTo(page, 'topics')
   await page.click('a.topic-link:text-is("flights")')
@@ -212,7 +212,7 @@ test('the page shows what is stored of how much, says when storage refuses and w
     Object.assign(globalThis, { sent: (async () => { for (let i = 0; i < 80; i++) await send() })() })
   })
   await says(page, '[data-space=refused] [data-usage]', /producers wait until space is freed/, { timeoutMs: 60_000 })
-  await page.screenshot({ path: await resultFile('page-storage.png') })
+  await picture(page, 'page-storage.png')
   await devtools.send('Storage.overrideQuotaForOrigin', { origin: site.url })
   await page.evaluate(() => /** @type {any} */ (globalThis).sent)
   await until('the page says that storage takes more', async () => await space() === 'enough')

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { fromRoot, until } from './harness.mjs'
+import { fromRoot, resultFile, until } from './harness.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -32,14 +32,10 @@ export async function goTo (page, view) {
  */
 export async function says (page, selector, words, limits) {
   let said = ''
-  const heard = until(`${selector} says ${words}`, async () => {
+  await until(() => `${selector} says ${words}; it says: ${said.replace(/\s+/g, ' ').slice(0, 2000)}`, async () => {
     said = (await page.locator(selector).allTextContents())[0] ?? '(it is not there)'
     return words.test(said)
   }, limits)
-  await heard.catch((error) => {
-    error.message += `; it says: ${said.replace(/\s+/g, ' ').slice(0, 2000)}`
-    throw error
-  })
 }
 
 /** Waits until `probe` gives just that; the failure shows how it differs. @param {() => unknown} probe @param {unknown} wanted */
@@ -64,6 +60,12 @@ export const cancelWhen = (page, name, { beyond = 0, words = '' } = {}) => page.
   })
   watch.observe(document.body, { attributes: true, characterData: true, childList: true, subtree: true })
 }, { name, beyond, words })
+
+/** For a person to look at: the page as it stands, not on its way there. @param {Page} page @param {string} name */
+export async function picture (page, name) {
+  await page.evaluate(() => scrollTo(0, 0))
+  await page.screenshot({ path: await resultFile(name), fullPage: true, animations: 'disabled' })
+}
 
 /**
  * What axe finds wrong, once what fades in is there: it measures the contrast of what it sees.

@@ -1,8 +1,8 @@
 // The view Produce: by hand, by generators, from files and samples.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { becomes, cancelWhen, goTo, openPage, says, violations } from './playground.mjs'
+import { openChromium, startSite, until } from './harness.mjs'
+import { becomes, cancelWhen, goTo, openPage, picture, says, violations } from './playground.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -133,7 +133,7 @@ test('generators run at their rate, several at once, in threads of their own, un
   const before = sum(await written(page, 'gentle'))
   await until('more is written', async () => sum(await written(page, 'gentle')) > before)
   await goTo(page, 'produce')
-  await page.screenshot({ path: await resultFile('generators.png'), fullPage: true })
+  await picture(page, 'generators.png')
   assert.deepEqual(await violations(page), [])
 
   await page.click('[data-generator] [data-do=stop] >> nth=0')
@@ -185,6 +185,7 @@ test('the generation of a million records shows how far it is and is cancelled; 
   await page.fill('[data-form=generator] [name=rate]', '2000')
   await page.click('[data-form=generator] button.primary')
   const bar = () => page.$eval('[data-generator] progress', (/** @type {HTMLProgressElement} */ { value, max }) => ({ value, max }))
+  await page.waitForSelector('[data-generator] progress')
   await until('it shows how far it is', async () => (await bar()).value > 0, { timeoutMs: 60_000 })
   assert.equal((await bar()).max, 1_000_000)
   await page.click('[data-generator] [data-do=stop]')

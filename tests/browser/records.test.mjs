@@ -1,8 +1,8 @@
 // Records, as a person looks at them: scrolling, jumping, searching, following, and one record down to its bytes.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { becomes, cancelWhen, openPage, says, violations } from './playground.mjs'
+import { openChromium, startSite, until } from './harness.mjs'
+import { becomes, cancelWhen, openPage, picture, says, violations } from './playground.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -160,7 +160,7 @@ test('each byte of a batch says which field it is, by the pointer and by the key
   await becomes(field, 'attributes')
   await page.click('.hex-outline summary')
   await page.click('.hex-outline button:has-text("value") >> nth=-1')
-  await page.screenshot({ path: await resultFile('batch.png'), fullPage: true })
+  await picture(page, 'batch.png')
   assert.deepEqual(await violations(page), [])
   // A compressed batch: one field as it is stored, every field of every record decompressed.
   await page.fill('[name=offset]', '45')
@@ -341,5 +341,5 @@ test('at 360 pixels and in Korean the list, a record and its bytes are whole', {
   await says(page, '[data-hex-field]', /첫 레코드의 오프셋/)
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth), false)
   assert.deepEqual(await violations(page), [])
-  await page.screenshot({ path: await resultFile('records-record-narrow-ko.png'), fullPage: true })
+  await picture(page, 'records-record-narrow-ko.png')
 })

@@ -7,7 +7,7 @@ import { DEFAULTS as GENERATOR } from '../../www/js/work/generators.js'
 import { DEFAULTS as MEMBER } from '../../www/js/work/members.js'
 import { decode, encode } from '../../www/js/views/share/scenario.js'
 import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { becomes, cancelWhen, openPage, ready, says, violations } from './playground.mjs'
+import { becomes, cancelWhen, openPage, picture, ready, says, violations } from './playground.mjs'
 
 /** A cluster with two topics, one of them with a config of its own, and a group that has read a part. @param {import('playwright-core').Page} page */
 const fill = (page) => page.evaluate(async () => {
@@ -72,7 +72,7 @@ test('a cluster is exported, and imported into a new one: topics, configs, recor
   await says(page, '[data-note=keep]', /Imported playground\.tabmq\.zip: 2 topics, 50 records, offsets of/, { timeoutMs: 60_000 })
   assert.deepEqual(await found(page), before)
   assert.deepEqual(await violations(page), [])
-  await page.screenshot({ path: await resultFile('share.png'), fullPage: true })
+  await picture(page, 'share.png')
 
   // The same again would overwrite: it is refused whole.
   await page.setInputFiles('[name=import-zip]', path)
@@ -208,7 +208,7 @@ test('a link is made of what is on, opened elsewhere, shown before anything is d
   await until('the group reads', () => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.groups.get('billing')?.members.length === 1), { timeoutMs: 60_000 })
   await page.click('[data-do=link]')
   await page.waitForSelector('#scenario-link')
-  await page.screenshot({ path: await resultFile('scenario.png'), fullPage: true })
+  await picture(page, 'scenario.png')
   const link = await page.inputValue('#scenario-link')
   const again = decode(new URLSearchParams(new URL(link).hash.split('?')[1]).get('scenario'))
   assert.deepEqual(again, { scenario: SCENARIO, unknown: [] })
@@ -265,5 +265,5 @@ test('what the page did can be copied as commands, quoted for the shell', { time
   assert.match(said, /await producer\.send\(\{ topic: 'orders', messages: \[\{ key: 'ann', value: 'it\\'s \{"a": 1\}' \}\] \}\)/)
   assert.match(said, /# broker 2 was killed: kill -9/)
   await page.click('dialog section:nth-of-type(2) button')
-  await until('it is on the clipboard', async () => /kcat -P/.test(await page.evaluate(() => navigator.clipboard.readText())))
+  await until('it is on the clipboard', async () => /kcat -b localhost:9092 -P/.test(await page.evaluate(() => navigator.clipboard.readText())))
 })

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import en from '../../www/js/i18n/en.js'
 import ko from '../../www/js/i18n/ko.js'
-import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { becomes, goTo, openPage, says, violations } from './playground.mjs'
+import { openChromium, startSite, until } from './harness.mjs'
+import { becomes, goTo, openPage, picture, says, violations } from './playground.mjs'
 
 /** @param {import('playwright-core').Page} page */
 const views = (page) => page.$$eval('nav a', (links) => links.map((link) => link.getAttribute('href').slice(2)))
@@ -26,7 +26,7 @@ test('no view has an accessibility violation or scrolls sideways: light, dark, n
       assert.deepEqual(await violations(page), [], `${view} ${look}`)
       const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth)
       assert.equal(wide, false, `${view} scrolls sideways at ${width}`)
-      await page.screenshot({ path: await resultFile(`${view}-${look}.png`), fullPage: true })
+      await picture(page, `${view}-${look}.png`)
     }
   }
 })

@@ -1,9 +1,9 @@
 // Which cluster the page opens, and what it says when one can't be opened.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openChromium, resultFile, startSite, until } from './harness.mjs'
+import { openChromium, startSite, until } from './harness.mjs'
 import { weigh } from './page-weight.mjs'
-import { becomes, openPage, ready, says, violations } from './playground.mjs'
+import { becomes, openPage, picture, ready, says, violations } from './playground.mjs'
 
 /** @param {import('playwright-core').Page} page */
 const brokers = (page) => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.cluster.brokers().length)
@@ -27,7 +27,7 @@ test('a cluster of a name and a size is made, opened again as it is, switched fr
   await page.fill('dialog [name=name]', 'shop')
   await page.fill('dialog [name=brokers]', '1')
   await page.selectOption('dialog [name=profile]', 'kafka')
-  await page.screenshot({ path: await resultFile('clusters.png') })
+  await picture(page, 'clusters.png')
   await Promise.all([page.waitForURL(/name=shop/), page.click('dialog [data-form=cluster] button')])
   await ready(page)
   assert.equal(await brokers(page), 1)
@@ -91,7 +91,7 @@ test('storage that is refused is explained, and the cluster opens without it whe
   assert.match(said, /storage is off/)
   assert.match(said, /Leave the private window/)
   assert.deepEqual(await violations(page), [])
-  await page.screenshot({ path: await resultFile('failure-storage.png') })
+  await picture(page, 'failure-storage.png')
   await Promise.all([page.waitForURL(/storage=memory/), page.click('[data-do=memory]')])
   await ready(page)
   assert.equal(await page.$('.failure'), null)
@@ -128,7 +128,7 @@ test('a tab that can not join the one that has the cluster says so, and opens an
   await open('lang=en')
   await says(page, '.failure', /Another tab runs the brokers of playground/)
   await says(page, '.failure .said', /no SharedWorker/)
-  await page.screenshot({ path: await resultFile('failure-in-use.png') })
+  await picture(page, 'failure-in-use.png')
   await Promise.all([page.waitForURL(/name=playground-2/), page.click('[data-do=another]')])
   await ready(page)
   await becomes(() => brokers(page), 3)

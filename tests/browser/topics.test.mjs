@@ -1,8 +1,8 @@
 // Topics, as a person keeps them: the table, a topic's page, its configs, what is warned of.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { becomes, goTo, openPage, ready, says, violations } from './playground.mjs'
+import { openChromium, startSite, until } from './harness.mjs'
+import { becomes, goTo, openPage, picture, ready, says, violations } from './playground.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -161,7 +161,7 @@ test('a partition is drawn to scale: segments, log start, watermark, and where a
   await page.reload()
   await ready(page)
   await until('the segments are there after a reload', async () => await figure(page, `${partition} [data-segments]`) === segments)
-  await page.screenshot({ path: await resultFile('topic.png'), fullPage: true })
+  await picture(page, 'topic.png')
 })
 
 test('each replica says its role, epoch and how far it is, also while one is down', { timeout: 120_000 }, async (t) => {
@@ -233,7 +233,7 @@ test('replicas are moved to other brokers with their progress in sight, a move t
   const wanted = [free, before[0]]
   await page.fill('dialog [name=p0]', wanted.join(', '))
   await page.click('dialog button:has-text("Copy as")')
-  await says(page, 'dialog.wide', new RegExp(`"replicas":\\[${wanted}\\][^]*kafka-reassign-partitions\\.sh .*--execute`))
+  await says(page, 'dialog.wide', new RegExp(`kafka-reassign-partitions\\.sh [^]*"replicas":\\[${wanted}\\][^]*--execute`))
   await page.keyboard.press('Escape')
   await page.click('dialog button.primary')
   await becomes(replicasOf, wanted)
@@ -248,7 +248,7 @@ test('replicas are moved to other brokers with their progress in sight, a move t
   await typed([...wanted, before[1]].join(', '))
   await page.waitForSelector('[data-moving]')
   await says(page, '[data-moving]', new RegExp(`to broker ${before[1]}; leaves –`))
-  await page.screenshot({ path: await resultFile('topic-moving.png'), fullPage: true })
+  await picture(page, 'topic-moving.png')
   assert.deepEqual(await violations(page), [])
   await page.click('[data-do=cancel-move]')
   await page.waitForSelector('[data-moving]', { state: 'detached' })

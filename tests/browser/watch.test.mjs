@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { History, SECONDS } from '../../www/js/state/history.js'
 import { Latency } from '../../www/js/state/latency.js'
-import { openChromium, resultFile, startSite, until } from './harness.mjs'
-import { becomes, goTo, openPage, says, violations } from './playground.mjs'
+import { openChromium, startSite, until } from './harness.mjs'
+import { becomes, goTo, openPage, picture, says, violations } from './playground.mjs'
 
 /** A source of events that a test tells. */
 function telling () {
@@ -64,6 +64,16 @@ test('a history of any length takes the same memory, and an idle one is read aft
   assert.ok(none.every((value) => value === 0))
 })
 
+test('what a log holds when it is opened was not written just now', () => {
+  const { source, tell } = telling()
+  let now = 1000_000
+  const history = new History(source, () => now)
+  for (const broker of [1, 2]) tell('partitionProgress', progress(broker, 0, 900, 90_000))
+  for (const highWatermark of [100, 900, 950]) tell('partitionProgress', progress(1, highWatermark, 950, 95_000))
+  now += 1000
+  assert.deepEqual(history.read(1, ['records', 'bytesIn']), [[1000], [50], [5000]])
+})
+
 test('percentiles are within a bucket of the truth, and forget after five turns', () => {
   const latency = new Latency()
   for (let ms = 1; ms <= 1000; ms++) latency.record(ms)
@@ -99,7 +109,7 @@ test('charts show what flows, with the figures beside them; a leader that dies i
   await says(page, '.marks', new RegExp(`Broker ${leader} was killed`))
   await until('partitions are under-replicated', async () => Number(await figure(page, 'isr')) > 0)
   await says(page, '.timeline', /elected broker \d leader of coffee-orders-\d/)
-  await page.screenshot({ path: await resultFile('watch-killed.png'), fullPage: true })
+  await picture(page, 'watch-killed.png')
 
   // The timeline by kind, broker and topic; the choice is in the address.
   await page.selectOption('[data-filter] [name=kind]', 'elections')

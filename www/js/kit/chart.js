@@ -12,6 +12,8 @@ import { View } from './view.js'
 import { number, t, time } from '../i18n/index.js'
 
 /** Seconds between two times below a chart. */
+/** Figures are whole: between 0 and 1 there is nothing to mark. */
+const WHOLE_STEPS = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat()
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400]
 
 /** @typedef {{ label: string, show?: (value: number) => string }} Series */
@@ -86,7 +88,7 @@ class Chart extends View {
       legend: { show: false },
       cursor: { y: false },
       scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
-      axes: [{ ...axis, size: 28, space: 64, incrs: TIME_STEPS, values: (_, ticks) => ticks.map((at) => time(at * 1000)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((value) => show(value)) }],
+      axes: [{ ...axis, size: 28, space: 64, incrs: TIME_STEPS, values: (_, ticks) => ticks.map((at) => time(at * 1000)) }, { ...axis, size: 64, incrs: WHOLE_STEPS, values: (_, ticks) => ticks.map((value) => show(value)) }],
       series: [{}, ...this.series.map(({ label }, index) => ({ label, stroke: colour(`--series-${index + 1}`), width: 1.5, points: { show: false } }))],
       hooks: { draw: [(plot) => this.#mark(plot, colour('--bad'))] }
     }, this.data, holder)

@@ -23,7 +23,7 @@ export class History {
   /** @type {Map<Series | string, Float64Array>} */ #rings = new Map()
   /** @type {Map<string, Float64Array>} */ #lags = new Map()
   /** This second's. @type {Record<string, number>} */ #sums = {}
-  /** Of each partition, by `topic-partition`. @type {Map<string, { end: number, leader: number | null, under: boolean, replicas: Map<number, { logEnd: number, bytes: number }> }>} */
+  /** Of each partition, by `topic-partition`. @type {Map<string, { end: number, counted: number, leader: number | null, under: boolean, replicas: Map<number, { logEnd: number, bytes: number }> }>} */
   #partitions = new Map()
   /** @type {Map<string, Map<string, number>>} */ #committed = new Map()
   #stored = 0
@@ -78,6 +78,7 @@ export class History {
         Object.assign(known, { leader, under: isr.length < replicas.length })
         for (const [broker, { highWatermark, logEnd, bytes }] of Object.entries(progress)) {
           known.end = Math.max(known.end, highWatermark)
+          known.counted = Math.max(known.counted, logEnd)
           known.replicas.set(Number(broker), { logEnd, bytes })
           this.#stored += bytes
         }
@@ -88,7 +89,7 @@ export class History {
 
   #at (topic, partition) {
     const name = `${topic}-${partition}`
-    if (!this.#partitions.has(name)) this.#partitions.set(name, { end: 0, leader: null, under: false, replicas: new Map() })
+    if (!this.#partitions.has(name)) this.#partitions.set(name, { end: 0, counted: 0, leader: null, under: false, replicas: new Map() })
     return this.#partitions.get(name)
   }
 
@@ -130,9 +131,10 @@ export class History {
     const before = known.replicas.get(broker)
     known.replicas.set(broker, { logEnd, bytes })
     this.#stored += bytes - (before?.bytes ?? 0)
-    const committed = highWatermark - known.end
     known.end = Math.max(known.end, highWatermark)
-    // What a replica has when it is first heard of was not written just now.
+    // What a replica has when it is first heard of was not written just now: its high watermark comes later.
+    const committed = before ? highWatermark - known.counted : 0
+    known.counted = Math.max(known.counted, before ? highWatermark : logEnd)
     if (!before) return
     if (committed > 0 && !topic.startsWith('__')) this.#sums.records += committed
     if (logEnd > before.logEnd) this.#sums[known.leader === broker || known.leader === null ? 'bytesIn' : 'replicated'] += Math.max(0, bytes - before.bytes)

@@ -61,6 +61,8 @@ export class Store {
   #timer = 0
   #detach
   /** @type {Map<string, Meter>} */ #meters = new Map()
+  /** By `topic-partition`: which brokers have told of it, and the offset up to which its records are counted. @type {Map<string, { heard: Set<number>, counted: number }>} */
+  #logs = new Map()
 
   /** @param {ClusterSource} source */
   constructor (source) {
@@ -177,6 +179,12 @@ export class Store {
     const { brokers, controller, topics, groups, links } = this.source.snapshot()
     Object.assign(this.model, { brokers, controller, topics, groups })
     this.links = links
+    for (const [topic, partitions] of topics) {
+      partitions.forEach(({ progress }, partition) => {
+        // Who has a role only has told of no log yet.
+        for (const [broker, { logEnd, segments }] of Object.entries(progress)) if (logEnd > 0 || segments.length) this.#hears(Number(broker), topic, partition, logEnd)
+      })
+    }
     for (const slices of Object.values(TOUCHES)) for (const slice of slices) this.#dirty.add(slice)
     this.#dirty.add('timeline')
     this.#schedule()
@@ -202,6 +210,7 @@ export class Store {
     if (event.type === 'workerState') this.refusing.delete(event.broker)
     if (event.type === 'linkChanged') this.links.set(`${event.broker}>${event.to}`, { cut: event.cut, delayMs: event.delayMs, lossRatio: event.lossRatio })
     if (event.type === 'partitionProgress') this.#progressed(event)
+    if (event.type === 'topicDeleted') for (const place of [...this.#logs.keys()]) if (place.slice(0, place.lastIndexOf('-')) === event.topic) this.#logs.delete(place)
     // Other brokers, of which the source knows no more than it has been told.
     if (event.type === 'ownerChanged') {
       this.refusing.clear()
@@ -217,7 +226,9 @@ export class Store {
   #progressed ({ broker, topic, partition, highWatermark, logEnd, bytes }) {
     const known = this.model.topics.get(topic)?.[partition]
     const before = known?.progress[broker]
-    if (!before) return
+    const log = this.#logs.get(`${topic}-${partition}`)
+    // What a replica has when it is first heard of was not written just now.
+    if (!before || !log?.heard.has(broker)) return this.#hears(broker, topic, partition, logEnd)
     // A high watermark that rises says that writes reach storage again.
     if (highWatermark > before.highWatermark) this.refusing.delete(broker)
     const now = performance.now()
@@ -227,12 +238,21 @@ export class Store {
       return
     }
     if (grown) this.#meter(`written/${broker}`).add(now, grown)
-    const committed = highWatermark - before.highWatermark
+    const committed = highWatermark - log.counted
     if (committed > 0) {
+      log.counted = highWatermark
       this.#meter(`records/${topic}`).add(now, committed)
       if (!topic.startsWith('__')) this.#meter('total/records').add(now, committed)
     }
     this.#tick()
+  }
+
+  #hears (broker, topic, partition, logEnd) {
+    const place = `${topic}-${partition}`
+    if (!this.#logs.has(place)) this.#logs.set(place, { heard: new Set(), counted: 0 })
+    const log = this.#logs.get(place)
+    log.heard.add(broker)
+    log.counted = Math.max(log.counted, logEnd)
   }
 
   #meter (name) {

@@ -2,6 +2,7 @@
 // checked, so that what can't be read is said before anything is sent.
 import { html } from 'lit'
 import { View } from '../../kit/view.js'
+import { dropZone } from '../../kit/drop.js'
 import { Form, field } from '../../kit/field.js'
 import { Job } from '../../kit/job.js'
 import { copyAs } from '../../kit/parts.js'
@@ -39,10 +40,7 @@ class FromFile extends View {
   render () {
     const { job } = this
     return html`<section class="panel"><h2>${t('produce.fromFile')}</h2>
-      <label class="drop" @dragover=${(event) => { event.preventDefault(); event.currentTarget.classList.add('over') }}
-        @dragleave=${(event) => event.currentTarget.classList.remove('over')} @drop=${(event) => this.#drop(event)}>${t('produce.drop')}
-        <input type="file" accept=".json,.ndjson,.jsonl,.csv,.zip" ?disabled=${job.running}
-          @change=${(event) => { const [chosen] = event.target.files; event.target.value = ''; if (chosen) this.#open(chosen) }}></label>
+      ${dropZone({ label: t('produce.drop'), accept: '.json,.ndjson,.jsonl,.csv,.zip', disabled: job.running, take: (file) => this.#open(file) })}
       <div class="row presets" role="group" aria-label=${t('produce.samples')}><span class="hint">${t('produce.samples')}</span>
         ${SAMPLES.map((sample) => html`<button type="button" data-sample=${sample.name.split('.')[0]} ?disabled=${job.running} @click=${() => this.#sample(sample)}>${t('produce.sample', { name: sample.name.split('.')[0], count: sample.rows })}</button>`)}</div>
       ${this.file ? this.#fileForm() : ''}${this.archive ? this.#archiveForm() : ''}
@@ -151,14 +149,6 @@ class FromFile extends View {
         throw new Error(t('produce.notImported', { reason: explain(error) }))
       }
     })
-  }
-
-  /** @param {any} event */
-  async #drop (event) {
-    event.preventDefault()
-    event.currentTarget.classList.remove('over')
-    const [dropped] = event.dataTransfer?.files ?? []
-    if (dropped && !this.job.running) await this.#open(dropped)
   }
 }
 customElements.define('tabmq-from-file', FromFile)

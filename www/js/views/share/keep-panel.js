@@ -1,6 +1,7 @@
 // Export and import, of the whole cluster or of a topic, as a .zip.
 import { html } from 'lit'
 import { View } from '../../kit/view.js'
+import { dropZone } from '../../kit/drop.js'
 import { Job } from '../../kit/job.js'
 import { app } from '../../app.js'
 import { bytes, explain, t } from '../../i18n/index.js'
@@ -33,9 +34,7 @@ class Keep extends View {
         <button type="button" class="primary" data-do="export" ?disabled=${running} @click=${() => this.#export(topics.includes(this.what) ? this.what : '')}>${t('share.export')}</button>
       </div>
       <div class="row">
-        <label class="drop" @dragover=${(event) => { event.preventDefault(); event.currentTarget.classList.add('over') }}
-          @dragleave=${(event) => event.currentTarget.classList.remove('over')} @drop=${(event) => this.#drop(event)}>${t('share.drop')}
-          <input type="file" name="import-zip" accept=".zip" ?disabled=${running} @change=${(event) => { const [file] = event.target.files; event.target.value = ''; this.#open(file) }}></label>
+        ${dropZone({ label: t('share.drop'), name: 'import-zip', accept: '.zip', disabled: running, take: (file) => this.#open(file) })}
       </div>
       ${this.archive ? html`<form novalidate data-form="import-topic" @submit=${(event) => { event.preventDefault(); this.#importTopic() }}>
         <div class="field ${this.topicError ? 'wrong' : ''}"><label for="import-as">${t('share.importAs')}</label>
@@ -66,7 +65,6 @@ class Keep extends View {
 
   /** @param {File} file */
   async #open (file) {
-    if (!file) return
     this.archive = null
     this.topicError = ''
     const { name } = file
@@ -104,13 +102,6 @@ class Keep extends View {
       return t('share.importedTopic', { topic, records })
     })
     if (done) this.archive = null
-  }
-
-  /** @param {any} event */
-  #drop (event) {
-    event.preventDefault()
-    event.currentTarget.classList.remove('over')
-    if (!this.job.running) this.#open(event.dataTransfer?.files[0])
   }
 }
 customElements.define('tabmq-keep', Keep)
