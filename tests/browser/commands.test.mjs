@@ -93,6 +93,7 @@ test('the words are those of the tools', () => {
   assert.match(words('send', 'kafkajs'), /^import \{ CompressionTypes, Kafka \} from 'kafkajs'\n/)
   assert.equal(inKafkajs({ what: 'setLink', given: DEEDS.setLink }), 'await cluster.setLink(1, 2, { cut: true })')
   const all = commandsOf(Object.entries(DEEDS).map(([what, given]) => ({ what, given })))
+  execFileSync('node', ['--check', '--input-type=module'], { input: all[2].text, stdio: ['pipe', 'inherit', 'inherit'] })
   assert.deepEqual(all.map(({ name }) => name), ['kafka-topics.sh, kafka-configs.sh, …', 'kcat', 'kafkajs'])
   assert.match(all[1].text, /\n# this tool has no command for createTopics, /)
 })

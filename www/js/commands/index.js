@@ -53,7 +53,8 @@ function shell (told) {
 
 /** @param {Deed[]} deeds */
 function module (deeds) {
-  const statements = deeds.map(inKafkajs).filter(Boolean)
+  // Names of its own must not meet those of another.
+  const statements = deeds.map(inKafkajs).filter(Boolean).map((code) => deeds.length > 1 && code.startsWith('const ') ? `{\n  ${code.replaceAll('\n', '\n  ')}\n}` : code)
   const needs = new Set(deeds.filter((deed) => inKafkajs(deed)).map(({ what }) => WORDS[what].needs ?? 'admin'))
   const clients = ['admin', 'producer'].filter((name) => needs.has(/** @type {any} */ (name)))
   const body = statements.join('\n')

@@ -11,9 +11,9 @@ import { ref, createRef } from 'lit/directives/ref.js'
 import { View } from './view.js'
 import { number, t, time } from '../i18n/index.js'
 
-/** Seconds between two times below a chart. */
 /** Figures are whole: between 0 and 1 there is nothing to mark. */
 const WHOLE_STEPS = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat()
+/** Seconds between two times below a chart. */
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400]
 
 /** @typedef {{ label: string, show?: (value: number) => string }} Series */

@@ -1,4 +1,6 @@
-// A place to drop a file on, or to choose one: `dropZone({ label: t('produce.drop'), name: 'import-zip', accept: '.zip', disabled: job.running, take: (file) => this.open(file) })`
+// A place to drop a file on, or to choose one. The browser's own field would speak the browser's language.
+//
+//   ${dropZone({ label: t('produce.drop'), accept: '.zip', disabled: this.job.running, take: (file) => this.open(file) })}
 import { html, nothing } from 'lit'
 import { t } from '../i18n/index.js'
 

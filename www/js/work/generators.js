@@ -49,6 +49,7 @@ export const remove = (id) => crew.remove(id)
 export async function start (given, again = undefined) {
   const spec = { ...DEFAULTS, ...given }
   await ensureTopic(spec.topic)
+  app.actions.add('generate', [spec])
   return crew.launch(spec, {}, again)
 }
 

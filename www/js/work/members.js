@@ -1,4 +1,5 @@
 // The members of consumer groups that this page runs. A spec is plain data, as a generator's.
+import { app } from '../app.js'
 import { Crew } from './crew.js'
 import { mark } from '../state/lag.js'
 
@@ -52,6 +53,7 @@ export const remove = (id) => crew.remove(id)
 export function start (given, again = undefined) {
   const spec = { ...DEFAULTS, ...given }
   mark(spec.group, 'start', { name: spec.clientId })
+  app.actions.add('join', [spec])
   return crew.launch(spec, { generation: null, memberId: '', leads: false, usedAssignor: '', assignment: {}, out: false, stuck: '' }, again)
 }
 

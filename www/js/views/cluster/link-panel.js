@@ -47,7 +47,7 @@ class LinkPanel extends View {
   #direction (from, to) {
     const faults = app.store.link(from, to)
     const rate = app.store.rate(`replicated/${from}>${to}`)
-    const set = (changes) => app.source.setLink(from, to, { ...faults, ...changes })
+    const set = (changes) => change(from, to, changes)
     // What another page or a script has set may be none of the list.
     const of = (list, value) => list.includes(value) ? list : [...list, value].sort((x, y) => x - y)
     return html`<fieldset data-direction="${from}>${to}"><legend>${t('link.direction', { from, to })}
@@ -63,11 +63,16 @@ class LinkPanel extends View {
 
   #both (changes) {
     const [a, b] = this.ends
-    app.source.setLink(a, b, { ...app.store.link(a, b), ...changes })
-    app.source.setLink(b, a, { ...app.store.link(b, a), ...changes })
+    change(a, b, changes)
+    change(b, a, changes)
   }
 }
 customElements.define('tabmq-link-panel', LinkPanel)
+
+/** Of the faults as they are, which may not be drawn yet. @param {number} from @param {number} to @param {Partial<import('../../source/cluster-source.js').LinkFaults>} changes */
+function change (from, to, changes) {
+  app.source.setLink(from, to, { ...app.source.snapshot().links.get(`${from}>${to}`), ...changes })
+}
 
 /** '' when there are none. @param {number} from @param {number} to @param {import('../../source/cluster-source.js').LinkFaults} faults */
 export function faultsInWords (from, to, { cut, delayMs, lossRatio }) {
