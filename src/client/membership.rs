@@ -41,6 +41,8 @@ const PROTOCOL_TYPE: &str = "consumer";
 const FIND_VERSION_MAX: i16 = 3;
 const OFFSET_FETCH_VERSION_MAX: i16 = 7;
 const OFFSET_COMMIT_VERSION_MAX: i16 = 9;
+/// Who asks first for a coordinator has `__consumer_offsets` made, and is told to ask again: it is there soon.
+const OFFSETS_TOPIC_MADE: Duration = Duration::from_millis(5);
 
 /// See the module's head.
 #[derive(Debug, Default)]
@@ -754,8 +756,12 @@ impl Consumer {
                 self.membership.find_failures = 0;
             }
             _ => {
+                let wait = match self.membership.find_failures.min(6) {
+                    0 => OFFSETS_TOPIC_MADE,
+                    failures => RETRY * failures,
+                };
                 self.membership.find_failures += 1;
-                self.membership.find_at = Some(now + RETRY * self.membership.find_failures.min(6));
+                self.membership.find_at = Some(now + wait);
             }
         }
     }

@@ -4,6 +4,8 @@
 //! A tombstone has to be seen by every consumer before it goes: the first compaction that meets one writes into the batch
 //! from when on it may (the delete horizon, KIP-534), and one after that time takes it out.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::batch::{
@@ -93,7 +95,7 @@ fn rewrite(
     let body = match records.is_empty() {
         true => {
             attributes &= !7;
-            body
+            Cow::Owned(body)
         }
         false => compress(codec, &body)?,
     };

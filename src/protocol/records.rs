@@ -3,6 +3,8 @@
 //! A record: length, attributes (i8, 0), timestamp delta, offset delta, key, value, headers; lengths, deltas and counts
 //! are zigzag varints, a length of -1 is null.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::types::{Compression, LeaderEpoch, Offset, ProducerEpoch, ProducerId};
@@ -131,7 +133,8 @@ pub fn check_records(batch: &Bytes) -> Result<CheckedRecords, BatchError> {
 /// The same batch in another codec.
 pub fn recompress(batch: &Bytes, codec: Compression) -> Result<Bytes, BatchError> {
     let header = validate_stored(batch)?;
-    let body = compress(codec, &open(batch, &header)?)?;
+    let records = open(batch, &header)?;
+    let body = compress(codec, &records)?;
     let mut recompressed = batch.slice(..BATCH_HEADER_BYTES).to_vec();
     recompressed.extend_from_slice(&body);
     set_compression(&mut recompressed, &header, codec);
@@ -369,7 +372,7 @@ impl BatchBuilder {
         // No encoder refuses what fits into a batch. Would one, the batch is as right without it.
         let (codec, body) = match compress(options.compression, &self.records) {
             Ok(body) => (options.compression, body),
-            Err(_) => (Compression::None, self.records.clone()),
+            Err(_) => (Compression::None, Cow::Borrowed(self.records.as_slice())),
         };
         let flags = (i16::from(options.transactional) << 4) | (i16::from(options.control) << 5);
         let (id, epoch, sequence) =

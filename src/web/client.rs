@@ -8,22 +8,22 @@ use std::rc::{Rc, Weak};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use gloo_timers::callback::Timeout;
-use js_sys::{Array, ArrayBuffer, Function, Object, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Float64Array, Function, Object, Reflect, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{MessageChannel, MessageEvent, MessagePort};
+use web_sys::{MessageEvent, MessagePort};
 
 use crate::client::{
     Admin, AdminCall, Assignor, CallId, Client, ClientError, ClientInput, ClientOptions, ClientOutput,
     ConfigChange, ConnId, Consumer, ConsumerCall, ConsumerEvent, ConsumerOptions, ConsumerReply, FailureKind,
     FetchedBatch, NetOutput, NewReplicas, NewTopic, Partitioner, Producer, ProducerCall, ProducerOptions,
-    ProducerRecord, ProducerReply, partition_of_key,
+    ProducerReply, partition_of_key,
 };
 use crate::protocol::error::wire_name;
 use crate::time::{Duration, Instant};
-use crate::types::{Compression, TopicName, Uuid};
+use crate::types::{TopicName, Uuid};
 
 use super::clock;
 use super::packed;
@@ -31,22 +31,24 @@ use super::packed;
 /// Where a call's end is awaited.
 type Caller<C> = oneshot::Sender<Result<<C as Client>::Reply, ClientError>>;
 
+/// What a client's owner hears of it.
+pub(super) enum Told<C: Client> {
+    /// Something happened that no call asked for.
+    Event(C::Event),
+    /// The ends of calls that nobody awaits, since the last time.
+    Answers(Vec<(CallId, Result<C::Reply, ClientError>)>),
+}
+
 /// A client machine with its connections and its callers.
 pub(super) struct Engine<C: Client> {
     machine: RefCell<C>,
     /// `connect(host, port)`: gives a MessagePort of raw Kafka bytes.
     connect: Function,
-    /// `tell(event)`.
-    tell: Box<dyn Fn(C::Event)>,
+    tell: Box<dyn Fn(Told<C>)>,
     ports: RefCell<BTreeMap<ConnId, Port>>,
     callers: RefCell<BTreeMap<CallId, Caller<C>>>,
+    /// The number of the next call that is awaited. They go down, those of `take` up from 1.
     next_call: Cell<u64>,
-    /// Calls were taken and their turn is on its way.
-    turn_due: Cell<bool>,
-    /// The last answers were to more than one call.
-    answered_together: Cell<bool>,
-    /// What is posted here begins that turn.
-    turns: TurnPort,
     timer: RefCell<Option<(Instant, Timeout)>>,
     this: Weak<Engine<C>>,
 }
@@ -67,48 +69,37 @@ impl Drop for Port {
 }
 
 impl<C: Client + 'static> Engine<C> {
-    pub(super) fn new(machine: C, connect: Function, tell: impl Fn(C::Event) + 'static) -> Rc<Self> {
+    pub(super) fn new(machine: C, connect: Function, tell: impl Fn(Told<C>) + 'static) -> Rc<Self> {
         Rc::new_cyclic(|this| Engine {
             machine: RefCell::new(machine),
             connect,
             tell: Box::new(tell),
             ports: RefCell::default(),
             callers: RefCell::default(),
-            next_call: Cell::new(0),
-            turn_due: Cell::new(false),
-            answered_together: Cell::new(false),
-            turns: TurnPort::new(this.clone()),
+            next_call: Cell::new(u64::MAX),
             timer: RefCell::default(),
             this: this.clone(),
         })
     }
 
     pub(super) async fn call(self: Rc<Self>, call: C::Call) -> Result<C::Reply, JsValue> {
-        let id = CallId(self.next_call.get() + 1);
-        self.next_call.set(id.0);
+        let id = CallId(self.next_call.get());
+        self.next_call.set(id.0 - 1);
         let (sender, receiver) = oneshot::channel();
         self.callers.borrow_mut().insert(id, sender);
-        self.machine.borrow_mut().take(clock::now(), ClientInput::Call(id, call));
-        self.turn_soon();
+        self.give(ClientInput::Call(id, call));
         match receiver.await {
             Ok(result) => result.map_err(|error| error_object(&error)),
             Err(_) => Err(JsValue::from_str("the client is gone")),
         }
     }
 
-    /// At once for who makes one call after another. Calls that were answered together mostly come again together: their
-    /// turn is the next task, when all have come. (Microtasks would not do: who awaits one of many sends and then makes
-    /// another is back some of them later.)
-    fn turn_soon(&self) {
-        if !self.answered_together.get() {
-            self.turn();
-        } else if !self.turn_due.replace(true) {
-            self.turns.post();
-        }
+    /// Takes a call that nobody awaits: how it ends is told. It begins with the next `turn`.
+    fn take(&self, id: CallId, call: C::Call) {
+        self.machine.borrow_mut().take(clock::now(), ClientInput::Call(id, call));
     }
 
     fn turn(&self) {
-        self.turn_due.set(false);
         self.machine.borrow_mut().turn(clock::now());
         self.carry_out();
     }
@@ -119,7 +110,7 @@ impl<C: Client + 'static> Engine<C> {
     }
 
     fn carry_out(&self) {
-        let mut answers = 0;
+        let mut answers = Vec::new();
         loop {
             let output = self.machine.borrow_mut().poll_output();
             match output {
@@ -142,17 +133,22 @@ impl<C: Client + 'static> Engine<C> {
                     drop(closed);
                 }
                 ClientOutput::Reply(id, result) => {
-                    answers += 1;
-                    self.answered_together.set(answers > 1);
                     let caller = self.callers.borrow_mut().remove(&id);
-                    if let Some(caller) = caller {
+                    match caller {
                         // Nobody listens any more if the promise was dropped.
-                        let _ = caller.send(result);
+                        Some(caller) => drop(caller.send(result)),
+                        None => answers.push((id, result)),
                     }
                 }
-                ClientOutput::Event(event) => (self.tell)(event),
-                ClientOutput::Wait(deadline) => return self.schedule(deadline),
+                ClientOutput::Event(event) => (self.tell)(Told::Event(event)),
+                ClientOutput::Wait(deadline) => {
+                    self.schedule(deadline);
+                    break;
+                }
             }
+        }
+        if !answers.is_empty() {
+            (self.tell)(Told::Answers(answers));
         }
     }
 
@@ -181,9 +177,11 @@ impl<C: Client + 'static> Engine<C> {
         Ok(())
     }
 
+    /// A timer that comes before its deadline, because that has moved, asks for the next: cheaper than to set one each turn.
     fn schedule(&self, deadline: Option<Instant>) {
         let mut timer = self.timer.borrow_mut();
-        if timer.as_ref().map(|(at, _)| *at) == deadline {
+        let early = |(at, _): &(Instant, Timeout)| deadline.is_none_or(|deadline| *at <= deadline);
+        if timer.as_ref().is_some_and(early) {
             return;
         }
         *timer = deadline.map(|at| {
@@ -197,38 +195,6 @@ impl<C: Client + 'static> Engine<C> {
             });
             (at, timeout)
         });
-    }
-}
-
-/// Two ends of a channel, because a timer waits for at least a millisecond.
-struct TurnPort {
-    sender: MessagePort,
-    receiver: MessagePort,
-    _on_message: Closure<dyn FnMut()>,
-}
-
-impl TurnPort {
-    fn new<C: Client + 'static>(engine: Weak<Engine<C>>) -> TurnPort {
-        let on_message = Closure::<dyn FnMut()>::new(move || {
-            if let Some(engine) = engine.upgrade() {
-                engine.turn();
-            }
-        });
-        let channel = MessageChannel::new().expect("every browser with workers has it");
-        channel.port1().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        TurnPort { sender: channel.port2(), receiver: channel.port1(), _on_message: on_message }
-    }
-
-    fn post(&self) {
-        // Null can always be cloned.
-        let _ = self.sender.post_message(&JsValue::NULL);
-    }
-}
-
-impl Drop for TurnPort {
-    fn drop(&mut self) {
-        self.receiver.set_onmessage(None);
-        self.receiver.close();
     }
 }
 
@@ -275,9 +241,17 @@ struct ProducerConfig {
 
 #[wasm_bindgen]
 impl ProducerHost {
-    /// Opens nothing yet.
+    /// Opens nothing yet. `answered(numbers, names, failures)` hears how sends end, those that end together in one call.
+    /// The numbers of each: its own, and how many partitions it went to; of each of these the topic's place in `names`, the
+    /// partition, the first offset and the log append time, NaN where there is none. -1 partitions: it failed, and the next
+    /// of `failures` is why.
     #[wasm_bindgen(constructor)]
-    pub fn new(client: JsValue, config: JsValue, connect: Function) -> Result<ProducerHost, JsValue> {
+    pub fn new(
+        client: JsValue,
+        config: JsValue,
+        connect: Function,
+        answered: Function,
+    ) -> Result<ProducerHost, JsValue> {
         let client: ClientConfig = serde_wasm_bindgen::from_value(client)?;
         let config: ProducerConfig = serde_wasm_bindgen::from_value(config)?;
         let options = ProducerOptions {
@@ -289,45 +263,31 @@ impl ProducerHost {
             buffer_bytes: config.buffer_bytes,
             delivery_timeout: ms(config.delivery_timeout_ms),
         };
-        let engine = Engine::new(Producer::new(options, clock::seed()), connect, |()| ());
+        let engine = Engine::new(Producer::new(options, clock::seed()), connect, move |told| {
+            if let Told::Answers(answers) = told {
+                let (numbers, names, failures) = packed_answers(answers);
+                // It only resolves promises.
+                let _ = answered.call3(&JsValue::NULL, &numbers, &names, &failures);
+            }
+        });
         Ok(ProducerHost { engine })
     }
 
-    /// `topics`: `[[topic, bytes, numbers], ...]`, records as `packed` has them. Resolves with four numbers of each
-    /// partition: the topic's place in `topics`, the partition, the first offset, the log append time; NaN where there is
-    /// none. `compression` is the codec's number in a batch.
-    pub async fn send(
+    /// Sends, as `packed` has them, to the topics `names`.
+    pub fn send(
         &self,
-        topics: Array,
-        acks: i16,
-        compression: i16,
-        timeout_ms: Option<u32>,
-    ) -> Result<Vec<f64>, JsValue> {
-        let engine = Rc::clone(&self.engine);
-        let topics = topics.iter().map(|topic| {
-            let topic: Array = topic.unchecked_into();
-            let (bytes, numbers) = (topic.get(1).unchecked_into(), topic.get(2).unchecked_into());
-            Some((topic_name(&topic.get(0)), packed::unpack(&bytes, &numbers)?))
-        });
-        let topics: Vec<(TopicName, Vec<ProducerRecord>)> =
-            topics.collect::<Option<_>>().ok_or_else(|| {
-                let message = "messages: the numbers do not fit the bytes";
-                error_object(&ClientError::new(FailureKind::Invalid, message))
-            })?;
-        let compression = Compression::from_bits(compression).ok_or_else(|| {
-            let message = format!("compression: {compression} is no codec of CompressionTypes");
-            error_object(&ClientError::new(FailureKind::Invalid, message))
-        })?;
-        let names: Vec<TopicName> = topics.iter().map(|(name, _)| name.clone()).collect();
-        let call = ProducerCall::Send { topics, acks, compression, timeout: timeout_ms.map(ms) };
-        let ProducerReply::Sent(results) = engine.call(call).await? else { return Ok(Vec::new()) };
-        let number = |value: Option<i64>| value.map_or(f64::NAN, |value| value as f64);
-        let results = results.into_iter().flat_map(|result| {
-            let topic = names.iter().position(|name| *name == result.topic).map_or(f64::NAN, |at| at as f64);
-            let partition = result.partition.into();
-            [topic, partition, number(result.base_offset), number(result.log_append_time)]
-        });
-        Ok(results.collect())
+        bytes: &Uint8Array,
+        numbers: &Float64Array,
+        names: Vec<String>,
+    ) -> Result<(), JsValue> {
+        let names = names.iter().map(|name| TopicName::from(name.as_str())).collect();
+        let mut calls = packed::Calls::new(bytes, numbers, names);
+        while let Some(call) = calls.next() {
+            let call = call.ok_or("the numbers do not fit the bytes")?;
+            self.engine.take(CallId(call.id), call.send);
+        }
+        self.engine.turn();
+        Ok(())
     }
 
     /// How many partitions a topic has.
@@ -344,6 +304,42 @@ impl ProducerHost {
     pub async fn close(&self) -> Result<(), JsValue> {
         Rc::clone(&self.engine).call(ProducerCall::Close).await.map(drop)
     }
+}
+
+/// For `answered` of a producer.
+fn packed_answers(
+    answers: Vec<(CallId, Result<ProducerReply, ClientError>)>,
+) -> (Float64Array, Array, Array) {
+    let (mut numbers, mut names, failures) = (Vec::new(), Vec::<TopicName>::new(), Array::new());
+    let number = |value: Option<i64>| value.map_or(f64::NAN, |value| value as f64);
+    for (CallId(id), answer) in answers {
+        numbers.push(id as f64);
+        let results = match answer {
+            Ok(ProducerReply::Sent(results)) => results,
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                numbers.push(-1.0);
+                failures.push(&error_object(&error));
+                continue;
+            }
+        };
+        numbers.push(results.len() as f64);
+        for result in results {
+            let place = names.iter().position(|name| *name == result.topic).unwrap_or_else(|| {
+                names.push(result.topic.clone());
+                names.len() - 1
+            });
+            let partition = result.partition.into();
+            numbers.extend([
+                place as f64,
+                partition,
+                number(result.base_offset),
+                number(result.log_append_time),
+            ]);
+        }
+    }
+    let names = names.iter().map(|name| JsValue::from_str(name.as_str())).collect();
+    (Float64Array::from(numbers.as_slice()), names, failures)
 }
 
 /// The partition that a producer puts records of this key into, among `partitions`.
@@ -398,10 +394,12 @@ impl ConsumerHost {
             partition_bytes: config.max_bytes_per_partition,
             fetch_wait: ms(config.max_wait_ms),
         };
-        let engine = Engine::new(Consumer::new(options), connect, move |event| {
-            let (kind, payload) = event_object(&event);
-            // A listener's own error is its own.
-            let _ = tell.call2(&JsValue::NULL, &kind.into(), &payload);
+        let engine = Engine::new(Consumer::new(options), connect, move |told| {
+            if let Told::Event(event) = told {
+                let (kind, payload) = event_object(&event);
+                // A listener's own error is its own.
+                let _ = tell.call2(&JsValue::NULL, &kind.into(), &payload);
+            }
         });
         Ok(ConsumerHost { engine })
     }
@@ -580,7 +578,7 @@ impl AdminHost {
     pub fn new(client: JsValue, timeout_ms: u32, connect: Function) -> Result<AdminHost, JsValue> {
         let client: ClientConfig = serde_wasm_bindgen::from_value(client)?;
         let admin = Admin::new(client.options(), ms(timeout_ms));
-        Ok(AdminHost { engine: Engine::new(admin, connect, |()| ()) })
+        Ok(AdminHost { engine: Engine::new(admin, connect, |_| ()) })
     }
 
     /// One call, as `{ call: name, ... }`.
@@ -590,10 +588,6 @@ impl AdminHost {
         let plain = serde_wasm_bindgen::Serializer::json_compatible();
         Ok(reply.serialize(&plain)?)
     }
-}
-
-fn topic_name(value: &JsValue) -> TopicName {
-    TopicName::from(value.as_string().unwrap_or_default().as_str())
 }
 
 /// `{ topic, partition, highWatermark, bytes, numbers }`, records as `packed` has them.

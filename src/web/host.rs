@@ -353,9 +353,11 @@ impl Inner {
         }
     }
 
+    /// A timer that comes before its deadline, because that has moved, asks for the next: cheaper than to set one each turn.
     fn schedule(&self, deadline: Option<Instant>) {
         let mut timer = self.timer.borrow_mut();
-        if timer.as_ref().map(|(at, _)| *at) == deadline {
+        let early = |(at, _): &(Instant, Timeout)| deadline.is_none_or(|deadline| *at <= deadline);
+        if timer.as_ref().is_some_and(early) {
             return;
         }
         *timer = deadline.map(|at| {

@@ -172,7 +172,7 @@ impl IndexedDb {
             return self.connection.transact(stores, Mode::Write { strict }, requests).await;
         };
         turns.prepare(&self.connection).await?;
-        let outcome = self.connection.transact(stores, Mode::Guarded { strict }, requests).await;
+        let outcome = self.connection.transact(stores, turns.mode(strict), requests).await;
         turns.taken(&self.connection, outcome).await
     }
 

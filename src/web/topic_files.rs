@@ -28,7 +28,7 @@ impl CopierHost {
     pub fn new(client: JsValue, patience_ms: u32, connect: Function) -> Result<CopierHost, JsValue> {
         let client: ClientConfig = serde_wasm_bindgen::from_value(client)?;
         let copier = Copier::new(client.options(), ms(patience_ms));
-        Ok(CopierHost { engine: Engine::new(copier, connect, |()| ()) })
+        Ok(CopierHost { engine: Engine::new(copier, connect, |_| ()) })
     }
 
     /// A partition to be written as files; a segment gets at most `segment_bytes`.

@@ -13,6 +13,10 @@
 //! from then on nothing of that life takes effect. Nor can a tab of an earlier epoch open it.
 //!
 //! The row that was taken away from each life stays, of the living one those since the last tidying.
+//!
+//! A transaction that says at once that no more requests will come saves a round trip to the browser's storage. But Firefox
+//! completes one that said so even when a request of it fails. So each opening tries it, on a turn that is taken already:
+//! where the browser aborts that, transactions say it at once, else when their turn is taken.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -42,6 +46,8 @@ pub struct Turns {
     /// How the last transaction ended is not known: it may have taken that turn.
     unsure: Cell<bool>,
     lost: Cell<bool>,
+    /// A transaction that takes a turn may say at once that no more requests will come.
+    prompt: bool,
 }
 
 /// A row's key.
@@ -57,7 +63,14 @@ impl Turns {
     pub async fn begin(connection: &Connection, epoch: f64) -> Result<Turns, IoError> {
         let answer = move |store: &IdbObjectStore, keys: JsValue| begin(store, &turns_of(&keys), epoch);
         let life = change(connection, turn_keys, answer).await?;
-        Ok(Turns { epoch, life, next: Cell::new(1.0), unsure: Cell::new(false), lost: Cell::new(false) })
+        let prompt = aborts_when_told_at_once(connection, Turn { epoch, life, turn: 0.0 }).await;
+        let (unsure, lost) = (Cell::new(false), Cell::new(false));
+        Ok(Turns { epoch, life, next: Cell::new(1.0), unsure, lost, prompt })
+    }
+
+    /// For a transaction that takes a turn.
+    pub fn mode(&self, strict: bool) -> Mode {
+        if self.prompt { Mode::Write { strict } } else { Mode::Guarded { strict } }
     }
 
     /// True once another has taken the database.
@@ -145,6 +158,27 @@ fn answered(transaction: &IdbTransaction, event: &Event) {
         // It is aborted already when that is why the request failed.
         let _ = transaction.abort();
     }
+}
+
+/// Whether a transaction that was told at once to commit is aborted when a request of it fails: it adds a row that is there.
+async fn aborts_when_told_at_once(connection: &Connection, taken: Turn) -> bool {
+    let refused = Rc::new(Cell::new(false));
+    let requests = |transaction: &IdbTransaction| {
+        let store = transaction.object_store(META)?;
+        let added = store.add_with_key(&JsValue::NULL, &taken.key())?;
+        // As it is. Only where a request follows the one that fails does Firefox complete the transaction.
+        store.put_with_key(&JsValue::NULL, &taken.key())?;
+        let said = Rc::clone(&refused);
+        let on_error = Closure::once_into_js(move |event: Event| {
+            event.prevent_default();
+            said.set(true);
+        });
+        added.set_onerror(Some(on_error.unchecked_ref()));
+        Ok(())
+    };
+    let outcome = connection.transact(&[META], Mode::Write { strict: false }, requests).await;
+    // Any other failure says nothing about it.
+    outcome.is_err() && refused.get()
 }
 
 /// A transaction on small values in two steps: `answer` makes the requests that depend on what `ask` asked for. Its error

@@ -62,6 +62,26 @@ export class TabmqFileError extends KafkaJSNonRetriableError {
 /** A broker's worker could not start, or the cluster was not ready in time; `message` says why. */
 export class TabmqStartError extends KafkaJSNonRetriableError {}
 
+/** A failure of the Rust client as kafkajs's class. @param {any} failure @returns {Error} */
+export function typed (failure) {
+  if (failure instanceof Error) return failure
+  const { kind, message, retriable } = failure
+  const where = failure.topic === undefined ? '' : ` (${failure.topic}${failure.partition === undefined ? '' : `-${failure.partition}`})`
+  const words = message === failure.type || where === '' ? message + where : message
+  switch (kind) {
+    case 'protocol': return new KafkaJSProtocolError({ ...failure, message: words })
+    case 'timeout': return new KafkaJSRequestTimeoutError(words, { retriable })
+    case 'connection': return new KafkaJSConnectionError(words, { retriable })
+    case 'invalid': {
+      const [option, ...rest] = message.split(': ')
+      return rest.length ? new TabmqOptionError(option, rest.join(': ')) : new KafkaJSNonRetriableError(message)
+    }
+    case 'closed':
+    case 'unsupported': return new KafkaJSNonRetriableError(words)
+    default: return new KafkaJSError(String(message ?? failure))
+  }
+}
+
 const CLASSES = {
   KafkaJSError, KafkaJSNonRetriableError, KafkaJSProtocolError, KafkaJSConnectionError, KafkaJSRequestTimeoutError, KafkaJSTimeout,
   TabmqOptionError, TabmqClusterInUseError, TabmqFileError, TabmqStartError

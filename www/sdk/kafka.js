@@ -1,11 +1,9 @@
 // kafkajs's shape over the Rust clients: Kafka, admin, producer, consumer.
-import { AdminHost, ConsumerHost, CopierHost, ProducerHost, partitionOfKey as hashed } from './tabmq.js'
-import {
-  KafkaJSConnectionError, KafkaJSError, KafkaJSNonRetriableError, KafkaJSProtocolError, KafkaJSRequestTimeoutError,
-  KafkaJSTimeout, TabmqOptionError
-} from './errors.js'
+import { AdminHost, ConsumerHost, CopierHost, partitionOfKey as hashed } from './tabmq.js'
+import { KafkaJSNonRetriableError, KafkaJSTimeout, TabmqOptionError, typed } from './errors.js'
 import { check } from './options.js'
-import { pack, unpack } from './packed.js'
+import { unpack } from './packed.js'
+import { Sends } from './sends.js'
 
 export const CompressionTypes = Object.freeze({ None: 0, GZIP: 1, Snappy: 2, LZ4: 3, ZSTD: 4 })
 export const ConfigResourceTypes = Object.freeze({ TOPIC: 2, BROKER: 4 })
@@ -46,26 +44,6 @@ export const list = { check: (v) => Array.isArray(v), want: 'a list' }
 export const anything = { check: () => true, want: '' }
 export const by = (rule, value) => ({ ...rule, default: value })
 export const DAY_MS = 86400000
-
-/** A failure of the Rust client as kafkajs's class. */
-function typed (failure) {
-  if (failure instanceof Error) return failure
-  const { kind, message, retriable } = failure
-  const where = failure.topic === undefined ? '' : ` (${failure.topic}${failure.partition === undefined ? '' : `-${failure.partition}`})`
-  const words = message === failure.type || where === '' ? message + where : message
-  switch (kind) {
-    case 'protocol': return new KafkaJSProtocolError({ ...failure, message: words })
-    case 'timeout': return new KafkaJSRequestTimeoutError(words, { retriable })
-    case 'connection': return new KafkaJSConnectionError(words, { retriable })
-    case 'invalid': {
-      const [option, ...rest] = message.split(': ')
-      return rest.length ? new TabmqOptionError(option, rest.join(': ')) : new KafkaJSNonRetriableError(message)
-    }
-    case 'closed':
-    case 'unsupported': return new KafkaJSNonRetriableError(words)
-    default: return new KafkaJSError(String(message ?? failure))
-  }
-}
 
 /** Awaits `work`; its failure is typed. An aborted signal ends the wait, not what was sent. */
 export async function asking (work, signal) {
@@ -113,8 +91,16 @@ export class Kafka {
   }
 }
 
+const SEND = {
+  topicMessages: by(list, []),
+  acks: { default: -1, check: (v) => v === -1 || v === 0 || v === 1, want: '-1, 0 or 1' },
+  timeout: by(whole(1, DAY_MS), undefined),
+  compression: { default: 0, check: (v) => codecs.includes(v), want: `of CompressionTypes: ${Object.entries(CompressionTypes).map((pair) => pair.join(' ')).join(', ')}` },
+  signal: anything
+}
+
 class Producer {
-  #host
+  #sends
   #choose
 
   constructor (client, given, connect) {
@@ -133,7 +119,7 @@ class Producer {
     })
     const own = Object.values(Partitioners).includes(options.createPartitioner)
     this.#choose = own ? null : options.createPartitioner()
-    this.#host = new ProducerHost(client, {
+    this.#sends = new Sends(client, {
       idempotent: options.idempotent,
       roundRobin: options.createPartitioner === Partitioners.RoundRobinPartitioner,
       lingerMs: options.linger,
@@ -151,46 +137,26 @@ class Producer {
   }
 
   async sendBatch (given) {
-    const { topicMessages, acks, timeout, compression, signal } = check(given, {
-      topicMessages: by(list, []),
-      acks: { default: -1, check: (v) => v === -1 || v === 0 || v === 1, want: '-1, 0 or 1' },
-      timeout: by(whole(1, DAY_MS), undefined),
-      compression: { default: 0, check: (v) => codecs.includes(v), want: `of CompressionTypes: ${Object.entries(CompressionTypes).map((pair) => pair.join(' ')).join(', ')}` },
-      signal: anything
-    })
+    const { topicMessages, acks, timeout, compression, signal } = check(given, SEND)
+    for (const { topic, messages } of topicMessages) {
+      if (typeof topic !== 'string' || topic === '') throw new TabmqOptionError('topic', 'must be a text')
+      if (!Array.isArray(messages)) throw new TabmqOptionError('messages', 'must be a list')
+    }
     return asking(async () => {
-      const topics = []
-      for (const { topic, messages } of topicMessages) {
-        if (typeof topic !== 'string' || topic === '') throw new TabmqOptionError('topic', 'must be a text')
-        if (!Array.isArray(messages)) throw new TabmqOptionError('messages', 'must be a list')
-        const choose = this.#choose && await this.#chooser(topic)
-        topics.push([topic, ...pack(messages, choose)])
-      }
-      const results = await this.#host.send(topics, acks, compression, timeout)
-      const sent = []
-      for (let n = 0; n < results.length; n += 4) {
-        const [topic, partition, offset, time] = results.subarray(n, n + 4)
-        sent.push({
-          topicName: topicMessages[topic].topic,
-          partition,
-          errorCode: 0,
-          baseOffset: Number.isNaN(offset) ? undefined : String(offset),
-          logAppendTime: Number.isNaN(time) ? '-1' : String(time)
-        })
-      }
-      return sent
+      const topics = this.#choose ? await Promise.all(topicMessages.map((one) => this.#chosen(one))) : topicMessages
+      return this.#sends.send({ topics, acks, timeout, compression })
     }, signal)
   }
 
-  async #chooser (topic) {
-    const count = await this.#host.partitionCount(topic)
+  async #chosen ({ topic, messages }) {
+    const count = await this.#sends.partitionCount(topic)
     const partitionMetadata = Array.from({ length: count }, (_, partitionId) => ({ partitionId, leader: -1 }))
-    return (message) => this.#choose({ topic, partitionMetadata, message })
+    return { topic, messages, choose: (message) => this.#choose({ topic, partitionMetadata, message }) }
   }
 
   /** Resolves when all that was sent is answered. */
   async disconnect () {
-    await asking(() => this.#host.close()).catch((error) => { if (!/closed/.test(error.message)) throw error })
+    await asking(() => this.#sends.close()).catch((error) => { if (!/closed/.test(error.message)) throw error })
   }
 
   async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')] () {

@@ -7,43 +7,87 @@ const fromUtf8 = new TextDecoder()
 const NONE = Object.freeze([])
 
 /**
- * kafkajs's messages for `ProducerHost.send`.
- * @param {any[]} messages @param {((message: any) => number) | null} choose the caller's own partitioner
- * @returns {[Uint8Array, Float64Array]}
+ * One call of a producer.
+ * @typedef {Object} Call
+ * @property {{ topic: string, messages: any[], choose?: (message: any) => number }[]} topics `choose`: the caller's own partitioner
+ * @property {number} acks
+ * @property {number} compression
+ * @property {number} [timeout] ms
  */
-export function pack (messages, choose) {
-  /** @type {Uint8Array[]} */ const pieces = []
-  /** @type {number[]} */ const numbers = []
-  let size = 0
-  const put = (option, value) => {
-    if (value === null || value === undefined) return numbers.push(-1)
-    const piece = typeof value === 'string' ? utf8.encode(value) : value
-    if (!(piece instanceof Uint8Array)) throw new TabmqOptionError(option, 'must be a text, bytes or null')
-    pieces.push(piece)
-    size += piece.length
-    numbers.push(piece.length)
+
+/** kafkajs's messages for `ProducerHost.send`. */
+export class Calls {
+  /** @type {Uint8Array[]} */ #pieces = []
+  /** @type {number[]} */ #numbers = []
+  /** @type {string[]} */ #names = []
+  #size = 0
+
+  get isEmpty () {
+    return this.#numbers.length === 0
   }
-  for (const message of messages) {
+
+  /** Adds a call; of one that is wrong nothing stays. @param {number} id @param {Call} call */
+  add (id, call) {
+    const [pieces, numbers, size] = [this.#pieces.length, this.#numbers.length, this.#size]
+    try {
+      this.#numbers.push(id, call.acks, call.compression, call.timeout ?? NaN, call.topics.length)
+      for (const { topic, messages, choose } of call.topics) {
+        this.#numbers.push(this.#place(topic), messages.length)
+        for (const message of messages) this.#put(message, choose)
+      }
+    } catch (error) {
+      this.#pieces.length = pieces
+      this.#numbers.length = numbers
+      this.#size = size
+      throw error
+    }
+  }
+
+  /** All that was added, for `ProducerHost.send`; nothing is left here. @returns {[Uint8Array, Float64Array, string[]]} */
+  take () {
+    const bytes = new Uint8Array(this.#size)
+    let at = 0
+    for (const piece of this.#pieces) {
+      bytes.set(piece, at)
+      at += piece.length
+    }
+    const numbers = Float64Array.from(this.#numbers)
+    const names = this.#names
+    this.#pieces = []
+    this.#numbers = []
+    this.#names = []
+    this.#size = 0
+    return [bytes, numbers, names]
+  }
+
+  #place (topic) {
+    const place = this.#names.indexOf(topic)
+    return place >= 0 ? place : this.#names.push(topic) - 1
+  }
+
+  #put (message, choose) {
     if (message === null || typeof message !== 'object') throw new TabmqOptionError('messages', 'must be a list of objects')
     const { key, value, headers, timestamp } = message
     if (value === undefined) throw new TabmqOptionError('value', 'must be a text, bytes or null')
-    numbers.push(message.partition ?? choose?.(message) ?? NaN, timestamp === undefined ? NaN : Number(timestamp))
-    put('key', key)
-    put('value', value)
+    this.#numbers.push(message.partition ?? choose?.(message) ?? NaN, timestamp === undefined ? NaN : Number(timestamp))
+    this.#piece('key', key)
+    this.#piece('value', value)
     const flat = headers ? flatten(headers) : NONE
-    numbers.push(flat.length)
+    this.#numbers.push(flat.length)
     for (const [name, one] of flat) {
-      put('headers', name)
-      put('headers', one)
+      this.#piece('headers', name)
+      this.#piece('headers', one)
     }
   }
-  const bytes = new Uint8Array(size)
-  let at = 0
-  for (const piece of pieces) {
-    bytes.set(piece, at)
-    at += piece.length
+
+  #piece (option, value) {
+    if (value === null || value === undefined) return this.#numbers.push(-1)
+    const piece = typeof value === 'string' ? utf8.encode(value) : value
+    if (!(piece instanceof Uint8Array)) throw new TabmqOptionError(option, 'must be a text, bytes or null')
+    this.#pieces.push(piece)
+    this.#size += piece.length
+    this.#numbers.push(piece.length)
   }
-  return [bytes, Float64Array.from(numbers)]
 }
 
 /** @param {Record<string, any>} headers @returns {[string, any][]} */

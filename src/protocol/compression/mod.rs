@@ -9,6 +9,8 @@ mod lz4;
 mod snappy;
 mod zstd;
 
+use std::borrow::Cow;
+
 use crate::types::Compression;
 
 use super::batch::BatchError;
@@ -19,13 +21,13 @@ pub const DECOMPRESSED_BYTES_MAX: usize = 64 * 1024 * 1024;
 const TOO_LARGE: BatchError = BatchError::Records("the records are larger than 64 MiB decompressed");
 
 /// Compresses a batch's records.
-pub fn compress(codec: Compression, records: &[u8]) -> Result<Vec<u8>, BatchError> {
+pub fn compress(codec: Compression, records: &[u8]) -> Result<Cow<'_, [u8]>, BatchError> {
     match codec {
-        Compression::None => Ok(records.to_vec()),
-        Compression::Gzip => gzip::compress(records),
-        Compression::Snappy => snappy::compress(records),
-        Compression::Lz4 => lz4::compress(records),
-        Compression::Zstd => Ok(zstd::compress(records)),
+        Compression::None => Ok(Cow::Borrowed(records)),
+        Compression::Gzip => gzip::compress(records).map(Cow::Owned),
+        Compression::Snappy => snappy::compress(records).map(Cow::Owned),
+        Compression::Lz4 => lz4::compress(records).map(Cow::Owned),
+        Compression::Zstd => Ok(Cow::Owned(zstd::compress(records))),
     }
 }
 
