@@ -4,9 +4,14 @@
 //! sim --first 1 --seeds 100000     runs these seeds; the exit status is 1 at the first violation
 //! sim ... --trace 1000             prints more of what led to it
 //! sim ... --violations 5           stops at the fifth violation
+//! sim ... --threads 2              uses so many cores, all without it (--jobs is the same)
 //! sim --seed 17                    runs one
 //! sim --seed 17 --faults 0,3       runs one with these of its faults only (`none` for none)
 //! ```
+
+#[cfg(feature = "hunt")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[cfg(not(target_arch = "wasm32"))]
 mod native {
@@ -41,7 +46,7 @@ mod native {
                 "--seed" => (read.first, read.seeds) = (number()?, 1),
                 "--violations" => read.violations = number()?,
                 "--trace" => read.trace_lines = Some(number()? as usize),
-                "--threads" => read.threads = number()?.max(1) as usize,
+                "--threads" | "--jobs" => read.threads = number()?.max(1) as usize,
                 "--faults" if value == "none" => read.faults = Some(Vec::new()),
                 "--faults" => {
                     let numbers = value.split(',').map(str::parse).collect::<Result<_, _>>();
@@ -67,6 +72,7 @@ mod native {
         let begun = Instant::now();
         let (next, stop) = (AtomicU64::new(arguments.first), AtomicBool::new(false));
         let (done, events, millis) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let digest = AtomicU64::new(0);
         let failures: Mutex<Vec<Failure>> = Mutex::new(Vec::new());
         let end = arguments.first.saturating_add(arguments.seeds);
         std::thread::scope(|scope| {
@@ -80,6 +86,8 @@ mod native {
                         let (outcome, failure) = run_seed(seed);
                         done.fetch_add(1, Ordering::Relaxed);
                         events.fetch_add(outcome.events, Ordering::Relaxed);
+                        // Threads end their seeds in any order.
+                        digest.fetch_xor(outcome.digest, Ordering::Relaxed);
                         millis.fetch_add(outcome.duration.as_millis() as u64, Ordering::Relaxed);
                         if let Some(failure) = failure
                             && let Ok(mut failures) = failures.lock()
@@ -100,10 +108,11 @@ mod native {
         let (done, events) = (done.into_inner(), events.into_inner());
         let minutes = begun.elapsed().as_secs_f64() / 60.0;
         println!(
-            "{:.0} events/s, {:.1} cluster-hours simulated per minute, {:.1} s",
+            "{:.0} events/s, {:.1} cluster-hours simulated per minute, {:.1} s, digest {:016x}",
             events as f64 / (minutes * 60.0),
             millis.into_inner() as f64 / 3_600_000.0 / minutes,
-            minutes * 60.0
+            minutes * 60.0,
+            digest.into_inner()
         );
         println!("{done} seeds, {events} events, {} violations", failures.len());
         if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -93,6 +93,8 @@ pub struct Connections {
     inbound: BTreeMap<Conn, Inbound>,
     outbound: BTreeMap<(BrokerId, Lane), Outbound>,
     next_correlation_id: i32,
+    /// No request in flight has an earlier deadline.
+    no_deadline_before: Instant,
     outputs: VecDeque<ConnOutput>,
     refusals: VecDeque<String>,
 }
@@ -105,6 +107,7 @@ impl Connections {
             inbound: BTreeMap::new(),
             outbound: BTreeMap::new(),
             next_correlation_id: 0,
+            no_deadline_before: Instant::default(),
             outputs: VecDeque::new(),
             refusals: VecDeque::new(),
         }
@@ -245,6 +248,7 @@ impl Connections {
             Err(error) => panic!("a broker's request does not fit its version: {error}"),
         };
         let deadline = now + request.timeout;
+        self.no_deadline_before = self.no_deadline_before.min(deadline);
         outbound.in_flight.push_back(InFlight { correlation_id, id: request.id, key, version, deadline });
         let conn = Conn::Peer { broker: request.to, lane: request.lane, outbound: true };
         self.outputs.push_back(ConnOutput::Send(conn, bytes));
@@ -273,6 +277,9 @@ impl Connections {
     /// Gives up requests whose deadline has passed.
     pub fn expire(&mut self, now: Instant) -> Vec<(BrokerId, Lane, RequestId)> {
         let mut expired = Vec::new();
+        if now < self.no_deadline_before {
+            return expired;
+        }
         for (&(broker, lane), outbound) in &mut self.outbound {
             outbound.in_flight.retain(|flight| {
                 let late = flight.deadline <= now;
@@ -282,6 +289,7 @@ impl Connections {
                 !late
             });
         }
+        self.no_deadline_before = self.next_deadline().unwrap_or(Instant(u64::MAX));
         expired
     }
 

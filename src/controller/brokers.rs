@@ -106,8 +106,9 @@ impl Controller {
         } else if !fenced && request.want_fence {
             self.fence(id, &mut decision);
         }
-        let leads = self.image.partitions().any(|(_, _, _, state)| state.leader == Some(id));
-        let should_shut_down = request.want_shut_down && !leads;
+        // All partitions are looked at only for a broker that wants to stop: heartbeats are many.
+        let leads = || self.image.partitions().any(|(_, _, _, state)| state.leader == Some(id));
+        let should_shut_down = request.want_shut_down && !leads();
         if should_shut_down && !fenced {
             // It is about to go, and will not be heard again: no need to wait for its session to end.
             self.fence(id, &mut decision);

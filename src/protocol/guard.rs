@@ -170,6 +170,10 @@ impl Buf for Guard {
 
     fn try_get_u8(&mut self) -> Result<u8, TryGetError> {
         self.before_number();
+        // Most bytes are small lengths of their own.
+        if self.bytes.first().is_some_and(|byte| byte & 0x80 == 0) {
+            return self.bytes.try_get_u8();
+        }
         let (value, size) = self.peek_varint();
         if value <= ARRAY_LENGTH_MAX {
             return self.bytes.try_get_u8();

@@ -217,18 +217,21 @@ impl FetchSessions {
         entry: &FetchEntry,
         data: &PartitionData,
     ) -> bool {
-        let known = self.sessions.get_mut(&id);
+        let Some(session) = self.sessions.get_mut(&id) else { return entry.told.is_news(data) };
+        let Session { places, line, next_place, .. } = session;
         // Named anew since, or forgotten: this fetch goes by what it was then.
-        let Some((session, name)) = known.map(|session| (session, entry.name())) else {
-            return entry.told.is_news(data);
-        };
-        let Some(cached) = session.cached(&name).filter(|cached| cached.round <= round) else {
+        let Some(place) = places.get_mut(&entry.name()) else { return entry.told.is_news(data) };
+        let Some(cached) = line.get_mut(place).filter(|cached| cached.round <= round) else {
             return entry.told.is_news(data);
         };
         let news = cached.entry.told.is_news(data);
-        session.told(&name, Told::by(data));
-        if data.records.as_ref().is_some_and(|records: &Bytes| !records.is_empty()) {
-            session.put_last(&name);
+        cached.entry.told = Told::by(data);
+        if data.records.as_ref().is_some_and(|records: &Bytes| !records.is_empty())
+            && let Some(cached) = line.remove(place)
+        {
+            *next_place += 1;
+            *place = *next_place;
+            line.insert(*place, cached);
         }
         news
     }
@@ -315,17 +318,6 @@ impl Session {
     fn told(&mut self, name: &Name, told: Told) {
         if let Some(cached) = self.cached(name) {
             cached.entry.told = told;
-        }
-    }
-
-    fn put_last(&mut self, name: &Name) {
-        self.next_place += 1;
-        let next = self.next_place;
-        if let Some(place) = self.places.get_mut(name)
-            && let Some(cached) = self.line.remove(place)
-        {
-            *place = next;
-            self.line.insert(next, cached);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Runs clients (producers, consumers, admins) against the brokers of a `World`, in its virtual time. As with the world
 //! itself: the same calls in the same order give the same trace.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -17,7 +17,7 @@ pub struct Driven<C: Client> {
     /// The client's name of a connection by the world's, and back.
     by_world: BTreeMap<ClientConn, ConnId>,
     by_client: BTreeMap<ConnId, ClientConn>,
-    wake_at: Option<Instant>,
+    wake_at: Rc<Cell<Option<Instant>>>,
     next_call: u64,
     unanswered: BTreeSet<CallId>,
     /// Answers, in order, each with its time.
@@ -26,6 +26,8 @@ pub struct Driven<C: Client> {
     pub events: Vec<(Instant, C::Event)>,
     /// How often it was handed something.
     pub turns: u64,
+    /// All clients': see `Clients::take_news`.
+    news: Rc<Cell<bool>>,
 }
 
 impl<C: Client> Driven<C> {
@@ -65,10 +67,14 @@ impl<C: Client> Driven<C> {
                 ClientOutput::Reply(call, result) => {
                     assert!(self.unanswered.remove(&call), "{call:?} was answered twice, or never made");
                     self.replies.push((world.now(), call, result));
+                    self.news.set(true);
                 }
-                ClientOutput::Event(event) => self.events.push((world.now(), event)),
+                ClientOutput::Event(event) => {
+                    self.events.push((world.now(), event));
+                    self.news.set(true);
+                }
                 ClientOutput::Wait(deadline) => {
-                    self.wake_at = deadline;
+                    self.wake_at.set(deadline);
                     return;
                 }
             }
@@ -77,7 +83,6 @@ impl<C: Client> Driven<C> {
 }
 
 trait Runs {
-    fn wake_at(&self) -> Option<Instant>;
     fn wake(&mut self, world: &mut World);
     /// True when it was for this client.
     fn take(&mut self, world: &mut World, what: &ToClient) -> bool;
@@ -85,10 +90,6 @@ trait Runs {
 }
 
 impl<C: Client> Runs for Driven<C> {
-    fn wake_at(&self) -> Option<Instant> {
-        self.wake_at
-    }
-
     fn wake(&mut self, world: &mut World) {
         self.give(world, ClientInput::Tick);
     }
@@ -150,52 +151,68 @@ impl<C: Client> Handle<C> {
     }
 }
 
+struct Running {
+    name: usize,
+    client: Rc<RefCell<dyn Runs>>,
+    /// The client's own; here as well, because all are asked before every step.
+    wake_at: Rc<Cell<Option<Instant>>>,
+}
+
 /// All clients of a world.
 #[derive(Default)]
 pub struct Clients {
-    running: BTreeMap<usize, Rc<RefCell<dyn Runs>>>,
+    /// In the order they began.
+    running: Vec<Running>,
     next_name: usize,
+    news: Rc<Cell<bool>>,
 }
 
 impl Clients {
     /// Runs a client from now on.
     pub fn add<C: Client + 'static>(&mut self, machine: C) -> Handle<C> {
+        let wake_at = Rc::<Cell<Option<Instant>>>::default();
         let driven = Rc::new(RefCell::new(Driven {
             machine,
             by_world: BTreeMap::new(),
             by_client: BTreeMap::new(),
-            wake_at: None,
+            wake_at: wake_at.clone(),
             next_call: 0,
             unanswered: BTreeSet::new(),
             replies: Vec::new(),
             events: Vec::new(),
             turns: 0,
+            news: self.news.clone(),
         }));
         self.next_name += 1;
-        self.running.insert(self.next_name, driven.clone());
+        self.running.push(Running { name: self.next_name, client: driven.clone(), wake_at });
         Handle { name: self.next_name, driven }
+    }
+
+    /// True when any client has answered or told something since the last call.
+    pub fn take_news(&self) -> bool {
+        self.news.take()
     }
 
     /// A client's process ends: its connections close, and it does nothing more.
     pub fn kill<C: Client>(&mut self, world: &mut World, client: &Handle<C>) {
-        if let Some(gone) = self.running.remove(&client.name) {
-            gone.borrow_mut().hang_up(world);
+        if let Some(at) = self.running.iter().position(|running| running.name == client.name) {
+            self.running.remove(at).client.borrow_mut().hang_up(world);
         }
     }
 
     /// A client stops doing anything, and nobody is told.
     pub fn silence<C: Client>(&mut self, client: &Handle<C>) {
-        self.running.remove(&client.name);
+        self.running.retain(|running| running.name != client.name);
     }
 
     /// The next happening, of the world or of a client. False when it would be later than `until`; then time is `until`.
     pub fn step(&mut self, world: &mut World, until: Instant) -> bool {
-        let wake_at = self.running.values().map(|client| client.borrow().wake_at()).fold(None, earliest);
+        let wake_at = self.running.iter().map(|running| running.wake_at.get()).fold(None, earliest);
         let limit = wake_at.map_or(until, |at| at.min(until));
         let stepped = world.step(limit.max(world.now()));
         while let Some(what) = world.pop_inbox() {
-            for client in self.running.values() {
-                if client.borrow_mut().take(world, &what) {
+            for running in &self.running {
+                if running.client.borrow_mut().take(world, &what) {
                     break;
                 }
             }
@@ -204,10 +221,9 @@ impl Clients {
             return true;
         }
         let mut woken = false;
-        for client in self.running.values() {
-            let due = client.borrow().wake_at().is_some_and(|at| at <= world.now());
-            if due {
-                client.borrow_mut().wake(world);
+        for running in &self.running {
+            if running.wake_at.get().is_some_and(|at| at <= world.now()) {
+                running.client.borrow_mut().wake(world);
                 woken = true;
             }
         }

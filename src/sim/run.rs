@@ -94,6 +94,8 @@ const CONFIGS: [(&str, &str); 8] = [
 pub struct Outcome {
     /// Happenings.
     pub events: u64,
+    /// A number that stands for what happened: the same for the same trace.
+    pub digest: u64,
     /// Virtual time.
     pub duration: Duration,
     /// Records acked with acks=all.
@@ -121,6 +123,7 @@ pub fn run(plan: &Plan) -> Outcome {
     let trace = if violation.is_some() { run.trace() } else { Vec::new() };
     Outcome {
         events: run.world.steps(),
+        digest: run.world.digest(),
         duration: run.world.now().since(START),
         acked: run.workload.acked(),
         violation,
@@ -295,7 +298,7 @@ impl<'a> Run<'a> {
     }
 
     fn check(&mut self) -> Result<(), Violation> {
-        for id in self.world.take_touched() {
+        while let Some(id) = self.world.next_touched() {
             self.checker.look_at(&self.world, id)?;
         }
         self.workload.gather(&mut self.world, &self.checker)

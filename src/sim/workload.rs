@@ -59,8 +59,8 @@ pub struct RecordName {
 impl RecordName {
     /// From a record's value; none for a record of another kind.
     pub fn read(value: &[u8]) -> Option<RecordName> {
-        let text = std::str::from_utf8(value).ok()?;
-        let (name, _) = text.split_once('.')?;
+        let end = value.iter().position(|byte| *byte == b'.')?;
+        let name = std::str::from_utf8(value.get(..end)?).ok()?;
         let (producer, number) = name.split_once('-')?;
         Some(RecordName {
             idempotent: producer.starts_with("idempotent"),
@@ -70,7 +70,9 @@ impl RecordName {
     }
 
     fn value(&self, padding: usize) -> Bytes {
-        format!("{self}.{:padding$}", "").into()
+        let mut value = format!("{self}.").into_bytes();
+        value.resize(value.len() + padding, b' ');
+        value.into()
     }
 }
 
@@ -372,6 +374,9 @@ impl Workload {
 
     /// Looks at what clients were told since the last call.
     pub fn gather(&mut self, world: &mut World, checker: &Checker) -> Checked {
+        if !self.clients.take_news() {
+            return Ok(());
+        }
         for load in &mut self.producers {
             for (_, call, result) in load.handle.take_replies() {
                 let Some(names) = load.calls.remove(&call) else { continue };

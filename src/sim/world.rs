@@ -15,6 +15,7 @@ use crate::time::{Duration, Instant};
 use crate::types::BrokerId;
 
 use super::node::{ArmedCrash, Node};
+use super::queue::Queue;
 use super::storage::MemoryStorage;
 
 /// Names one connection between a client of the world and a broker.
@@ -94,8 +95,7 @@ pub struct World {
     now: Instant,
     rng: Rng,
     latencies: Latencies,
-    queue: BTreeMap<(Instant, u64), Happening>,
-    next_sequence: u64,
+    queue: Queue<Happening>,
     nodes: BTreeMap<BrokerId, Node>,
     /// Directed links that are cut.
     cuts: BTreeSet<(BrokerId, BrokerId)>,
@@ -109,9 +109,10 @@ pub struct World {
     next_line: u64,
     inbox: VecDeque<ToClient>,
     events: Vec<(Instant, BrokerId, ClusterEvent)>,
-    /// Brokers whose state may have changed since the last `take_touched`.
-    touched: BTreeSet<BrokerId>,
+    /// Brokers whose state may have changed and `next_touched` has not given.
+    touched: Vec<BrokerId>,
     steps: u64,
+    digest: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,8 +129,7 @@ impl World {
             now,
             rng: Rng::new(seed),
             latencies,
-            queue: BTreeMap::new(),
-            next_sequence: 0,
+            queue: Queue::default(),
             nodes: BTreeMap::new(),
             cuts: BTreeSet::new(),
             links: BTreeMap::new(),
@@ -139,8 +139,9 @@ impl World {
             next_line: 0,
             inbox: VecDeque::new(),
             events: Vec::new(),
-            touched: BTreeSet::new(),
+            touched: Vec::new(),
             steps: 0,
+            digest: 0,
         };
         let ids: Vec<BrokerId> = configs.iter().map(|config| config.node_id).collect();
         for config in configs {
@@ -172,14 +173,20 @@ impl World {
         self.nodes.get(&id).map_or(0, |node| node.incarnation)
     }
 
-    /// Brokers whose state may have changed since the last call.
-    pub fn take_touched(&mut self) -> BTreeSet<BrokerId> {
-        std::mem::take(&mut self.touched)
+    /// A broker whose state may have changed since it was given last; the lowest id first.
+    pub fn next_touched(&mut self) -> Option<BrokerId> {
+        let (at, _) = self.touched.iter().enumerate().min_by_key(|(_, id)| **id)?;
+        Some(self.touched.swap_remove(at))
     }
 
     /// Happenings so far.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// A number that stands for all happenings so far, in their order: when, to whom, and the bytes of each frame.
+    pub fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// A broker's storage, to look into.
@@ -203,7 +210,7 @@ impl World {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&id).filter(|node| node.broker.is_none()) else { return };
         node.start(seed, now);
-        self.touched.insert(id);
+        self.touch(id);
         self.drain(id);
         let others: Vec<BrokerId> = self.running().filter(|other| *other != id).collect();
         for other in others {
@@ -246,11 +253,10 @@ impl World {
         let Some(node) = self.nodes.get_mut(&id).filter(|node| node.broker.is_some()) else { return };
         let incarnation = node.incarnation;
         let theirs = |happening: &Happening| matches!(happening, Happening::Io { id: of, incarnation: life, .. } if *of == id && *life == incarnation);
-        let pending: Vec<(Instant, u64)> =
-            self.queue.iter().filter(|(_, happening)| theirs(happening)).map(|(key, _)| *key).collect();
+        let pending = self.queue.take_all(theirs);
         let done = rng.below(pending.len() as u64 + 1) as usize;
-        for (at, key) in pending.into_iter().enumerate() {
-            let Some(Happening::Io { op, .. }) = self.queue.remove(&key) else { continue };
+        for (at, happening) in pending.into_iter().enumerate() {
+            let Happening::Io { op, .. } = happening else { continue };
             if at < done {
                 node.storage.execute(op);
             } else if at == done && rng.below(2) == 0 {
@@ -451,17 +457,13 @@ impl World {
 
     /// Takes one step: the earliest happening. False when it would be later than `until`; then time is `until`.
     pub fn step(&mut self, until: Instant) -> bool {
-        let Some((&(at, _), _)) = self.queue.first_key_value() else {
+        let Some((at, happening)) = self.queue.pop(until) else {
             self.now = self.now.max(until);
             return false;
         };
-        if at > until {
-            self.now = self.now.max(until);
-            return false;
-        }
-        let Some((_, happening)) = self.queue.pop_first() else { return false };
         self.now = at;
         self.steps += 1;
+        self.digest = digest(self.digest, at, &happening);
         match happening {
             Happening::ToBroker { id, incarnation, link, input } if self.is_current(id, incarnation) => {
                 if link.is_none_or(|(peer, life)| self.life_of(id, peer) == Some(life)) {
@@ -564,8 +566,14 @@ impl World {
             return;
         }
         broker.handle(node.clock.read(self.now), input);
-        self.touched.insert(id);
+        self.touch(id);
         self.drain(id);
+    }
+
+    fn touch(&mut self, id: BrokerId) {
+        if !self.touched.contains(&id) {
+            self.touched.push(id);
+        }
     }
 
     fn drain(&mut self, id: BrokerId) {
@@ -614,7 +622,7 @@ impl World {
                 Output::Wait(deadline) => {
                     node.wake_at = deadline.and_then(|at| node.clock.shows_at(self.now, at));
                     if let Some(at) = node.wake_at {
-                        self.push(at, Happening::Wake { id, incarnation });
+                        self.queue.push(at, Happening::Wake { id, incarnation });
                     }
                     return;
                 }
@@ -638,11 +646,24 @@ impl World {
         let end = self.stream_ends.entry(stream).or_default();
         *end = (*end).max(self.now + delay);
         let at = *end;
-        self.push(at, happening);
+        self.queue.push(at, happening);
     }
+}
 
-    fn push(&mut self, at: Instant, happening: Happening) {
-        self.next_sequence += 1;
-        self.queue.insert((at, self.next_sequence), happening);
-    }
+/// Folds one more happening into a digest.
+fn digest(before: u64, at: Instant, happening: &Happening) -> u64 {
+    let (kind, whom, bytes) = match happening {
+        Happening::ToBroker { id, input: Input::Frame { bytes, .. }, .. } => (1, id.0 as u64, Some(bytes)),
+        Happening::ToBroker { id, .. } => (2, id.0 as u64, None),
+        Happening::Io { id, .. } => (3, id.0 as u64, None),
+        Happening::Wake { id, .. } => (4, id.0 as u64, None),
+        Happening::ToClient(ToClient::Bytes(conn, bytes)) => (5, conn.0, Some(bytes)),
+        Happening::ToClient(ToClient::Opened(conn)) => (6, conn.0, None),
+        Happening::ToClient(ToClient::Closed(conn)) => (7, conn.0, None),
+    };
+    let bytes = bytes.map_or(0, |bytes| u64::from(crc32c::crc32c(bytes)));
+    // FNV's multiplier: any odd number that mixes would do.
+    [at.0, kind, whom, bytes]
+        .into_iter()
+        .fold(before, |digest, part| (digest ^ part).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23))
 }

@@ -97,6 +97,16 @@ impl Look<'_> {
     pub(super) fn name(&self) -> String {
         self.tp.map_or_else(|| "the metadata log".to_owned(), ToString::to_string)
     }
+
+    fn quorum_glance(&self) -> QuorumGlance {
+        QuorumGlance {
+            leads: self.leads,
+            truncations: self.log.truncations(),
+            log_end: self.log.log_end_offset(),
+            durable_end: self.log.durable_end_offset(),
+            high_watermark: self.high_watermark,
+        }
+    }
 }
 
 /// How much of a replica has been looked at.
@@ -108,12 +118,31 @@ struct Watch {
     durable_end: Offset,
     high_watermark: Offset,
     leads: Option<LeaderEpoch>,
-    glance: Option<Glance>,
     /// Batches below it were compared with those of the same epochs elsewhere.
     matched: Offset,
     last: Option<BatchMark>,
     /// Batches below it were compared with what is committed.
     agreed: Offset,
+}
+
+/// How a broker's logs were when they were looked at last. Most steps change none of them, or one: this finds out which,
+/// without a search for each.
+#[derive(Debug, Default)]
+struct Seen {
+    life: u64,
+    quorum: Option<QuorumGlance>,
+    /// In the order of their ids.
+    replicas: Vec<(LogId, Glance)>,
+}
+
+/// What changes when anything of the metadata log changes on a node.
+#[derive(Debug, PartialEq, Eq)]
+struct QuorumGlance {
+    leads: Option<LeaderEpoch>,
+    truncations: u64,
+    log_end: Offset,
+    durable_end: Offset,
+    high_watermark: Offset,
 }
 
 /// Checks what brokers hold.
@@ -124,6 +153,7 @@ pub struct Checker {
     /// Brokers that lost unflushed writes, by the partitions whose ISR they have not left since.
     pub lossy: BTreeMap<BrokerId, BTreeSet<LogId>>,
     watches: BTreeMap<(BrokerId, LogId), Watch>,
+    seen: BTreeMap<BrokerId, Seen>,
     one_leader: OneLeader,
     log_matching: LogMatching,
     leader_completeness: LeaderCompleteness,
@@ -162,7 +192,16 @@ impl Checker {
             high_watermark: quorum.high_watermark(),
             leads,
         };
-        self.look(world, storage, &look, None)?;
+        let mut seen = self.seen.remove(&id).unwrap_or_default();
+        if seen.life != life {
+            seen = Seen { life, ..Seen::default() };
+            self.forget_removed(id, broker);
+        }
+        let glance = Some(look.quorum_glance());
+        if seen.quorum != glance {
+            self.look(world, storage, &look, None)?;
+            seen.quorum = glance;
+        }
         let (replayed, image) = (broker.replayed(), broker.image());
         self.images.replayed(id, replayed, image)?;
         self.reassignments.replayed(replayed, image)?;
@@ -170,46 +209,69 @@ impl Checker {
             self.images.snapshot(id, snapshot)?;
         }
         self.isr_members.replayed(world, replayed, image, &self.history, &self.lossy)?;
-        self.forget_removed(id, broker);
-        for (log_id, tp, glance) in broker.replicas().glances() {
-            let watch = self.watches.get_mut(&(id, log_id));
-            if let Some(watch) = watch {
-                if watch.life == life && watch.glance == Some(glance) {
-                    continue;
+        self.look_at_replicas(world, id, &mut seen.replicas)?;
+        self.seen.insert(id, seen);
+        Ok(())
+    }
+
+    /// Looks at those replicas of a broker that are not as they were `seen` last.
+    fn look_at_replicas(&mut self, world: &World, id: BrokerId, seen: &mut Vec<(LogId, Glance)>) -> Checked {
+        let Some(broker) = world.broker(id) else { return Ok(()) };
+        let replicas = broker.replicas();
+        if !replicas.glances().map(|(log, ..)| log).eq(seen.iter().map(|(log, _)| *log)) {
+            self.forget_removed(id, broker);
+            let known: BTreeMap<LogId, Glance> = seen.drain(..).collect();
+            for (log, tp, glance) in replicas.glances() {
+                if known.get(&log) != Some(&glance) {
+                    self.look_at_replica(world, id, tp)?;
                 }
-                watch.glance = Some(glance);
+                seen.push((log, glance));
             }
-            let (Some(status), Some(log)) = (broker.replicas().status(tp), broker.replicas().log(tp)) else {
-                continue;
-            };
-            let look = Look {
-                broker: id,
-                life,
-                id: log.id(),
-                tp: Some(tp),
-                log,
-                high_watermark: status.high_watermark,
-                leads: (status.role == "leader").then_some(status.leader_epoch),
-            };
-            self.epochs.partition(&look, status.leader_epoch)?;
-            self.look(world, storage, &look, Some(&status))?;
+            return Ok(());
+        }
+        for ((_, tp, glance), (_, seen)) in replicas.glances().zip(seen) {
+            if *seen != glance {
+                self.look_at_replica(world, id, tp)?;
+                *seen = glance;
+            }
         }
         Ok(())
+    }
+
+    fn look_at_replica(&mut self, world: &World, id: BrokerId, tp: &TopicPartition) -> Checked {
+        let (Some(broker), Some(storage)) = (world.broker(id), world.storage(id)) else { return Ok(()) };
+        let (Some(status), Some(log)) = (broker.replicas().status(tp), broker.replicas().log(tp)) else {
+            return Ok(());
+        };
+        let look = Look {
+            broker: id,
+            life: world.incarnation(id),
+            id: log.id(),
+            tp: Some(tp),
+            log,
+            high_watermark: status.high_watermark,
+            leads: (status.role == "leader").then_some(status.leader_epoch),
+        };
+        self.epochs.partition(&look, status.leader_epoch)?;
+        self.look(world, storage, &look, Some(&status))
+    }
+
+    /// What was seen of a broker's replicas.
+    fn watches_of(&self, id: BrokerId) -> impl Iterator<Item = (LogId, &Watch)> {
+        let first = LogId { topic_id: TopicId::default(), partition: PartitionIndex(0) };
+        let theirs = self.watches.range((id, first)..).take_while(move |((of, _), _)| *of == id);
+        theirs.map(|((_, log), watch)| (*log, watch)).filter(|(log, _)| *log != LogId::METADATA)
     }
 
     /// A replica that was taken off a broker, and comes back, is another one.
     fn forget_removed(&mut self, id: BrokerId, broker: &Broker) {
         // Both in the order of their ids.
         let mut hosted = broker.replicas().glances().map(|(log, _, _)| log).peekable();
-        let from = (id, LogId { topic_id: TopicId::default(), partition: PartitionIndex(0) });
         let mut removed = Vec::new();
-        for ((of, log), _) in self.watches.range(from..) {
-            if *of != id {
-                break;
-            }
-            while hosted.next_if(|other| other < log).is_some() {}
-            if *log != LogId::METADATA && hosted.peek() != Some(log) {
-                removed.push(*log);
+        for (log, _) in self.watches_of(id) {
+            while hosted.next_if(|other| *other < log).is_some() {}
+            if hosted.peek() != Some(&log) {
+                removed.push(log);
             }
         }
         for log in removed {
