@@ -60,7 +60,7 @@ class Chart extends View {
         const values = this.data[index + 1] ?? []
         let max = 0
         for (let n = 0; n < values.length; n++) max = Math.max(max, values[n] ?? 0)
-        return html`<div class="figure series-${index + 1}"><dt>${label}</dt><dd><b>${last >= 0 ? show(values[last] ?? 0) : '–'}</b>
+        return html`<div class="figure series-${index + 1}"><dt>${label}</dt><dd><b>${values[last] === undefined || values[last] === null ? '–' : show(values[last])}</b>
           <span>${t('chart.highest', { value: show(max) })}</span></dd></div>`
       })}</dl>
       ${this.listed && this.marks.length ? html`<ul class="marks">${this.marks.map(({ at, label }) => html`<li><time>${time(at * 1000)}</time> ${label}</li>`)}</ul>` : ''}
@@ -88,7 +88,7 @@ class Chart extends View {
       legend: { show: false },
       cursor: { y: false },
       scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
-      axes: [{ ...axis, size: 28, space: 64, incrs: TIME_STEPS, values: (_, ticks) => ticks.map((at) => time(at * 1000)) }, { ...axis, size: 64, incrs: WHOLE_STEPS, values: (_, ticks) => ticks.map((value) => show(value)) }],
+      axes: [{ ...axis, size: 28, space: 64, incrs: TIME_STEPS, values: (_, ticks) => ticks.map((at) => time(at * 1000)) }, { ...axis, size: (_, labels) => axisWidth(labels), incrs: WHOLE_STEPS, values: (_, ticks) => ticks.map((value) => show(value)) }],
       series: [{}, ...this.series.map(({ label }, index) => ({ label, stroke: colour(`--series-${index + 1}`), width: 1.5, points: { show: false } }))],
       hooks: { draw: [(plot) => this.#mark(plot, colour('--bad'))] }
     }, this.data, holder)
@@ -116,3 +116,6 @@ class Chart extends View {
   }
 }
 customElements.define('tabmq-chart', Chart)
+
+/** As wide as its labels are. @param {string[] | null} labels */
+const axisWidth = (labels) => Math.max(48, 16 + 6.5 * Math.max(0, ...(labels ?? []).map(({ length }) => length)))

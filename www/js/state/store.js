@@ -207,7 +207,10 @@ export class Store {
       return
     }
     if (event.type === 'storageFailed') this.refusing.add(event.broker)
-    if (event.type === 'workerState') this.refusing.delete(event.broker)
+    if (event.type === 'workerState') {
+      this.refusing.delete(event.broker)
+      if (['crashed', 'stopped'].includes(event.facts.state)) this.#silence(event.broker)
+    }
     if (event.type === 'linkChanged') this.links.set(`${event.broker}>${event.to}`, { cut: event.cut, delayMs: event.delayMs, lossRatio: event.lossRatio })
     if (event.type === 'partitionProgress') this.#progressed(event)
     if (event.type === 'topicDeleted') for (const place of [...this.#logs.keys()]) if (place.slice(0, place.lastIndexOf('-')) === event.topic) this.#logs.delete(place)
@@ -253,6 +256,14 @@ export class Store {
     const log = this.#logs.get(place)
     log.heard.add(broker)
     log.counted = Math.max(log.counted, logEnd)
+  }
+
+  /** Nothing flows to or from a broker that is gone, however much just did. @param {number} broker */
+  #silence (broker) {
+    for (const name of [...this.#meters.keys()]) {
+      if (name === `written/${broker}` || name.startsWith(`replicated/${broker}>`) || (name.startsWith('replicated/') && name.endsWith(`>${broker}`))) this.#meters.delete(name)
+    }
+    this.#dirty.add('traffic')
   }
 
   #meter (name) {

@@ -14,6 +14,8 @@ const CARD = { width: 232, height: 176 }
 /** From this many brokers on cards say less. */
 const COMPACT_FROM = 6
 const COMPACT = { width: 196, height: 138 }
+/** The type for which that is meant: with a larger one they grow. */
+const FONT_PX = 15
 /** Half the distance between the two directions of a link. */
 const LANE = 5
 
@@ -39,8 +41,10 @@ class Ring extends View {
     if (this.width === 0) return ''
     const brokers = app.store.brokers()
     const compact = brokers.length >= COMPACT_FROM
-    const size = compact ? COMPACT : CARD
-    const height = brokers.length <= 2 ? 260 : brokers.length < COMPACT_FROM ? 600 : 780
+    const scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / FONT_PX
+    const { width: across, height: down } = compact ? COMPACT : CARD
+    const size = { width: across * scale, height: down * scale }
+    const height = (brokers.length <= 2 ? 260 : brokers.length < COMPACT_FROM ? 600 : 780) * scale
     const roomy = this.width >= (compact ? 4.2 : brokers.length <= 3 ? 2.9 : 3.4) * size.width
     const card = (id) => html`<tabmq-broker .broker=${id} .compact=${compact} .pointed=${id === this.pointed}></tabmq-broker>`
     const pairs = brokers.flatMap(({ id: a }, index) => brokers.slice(index + 1).map(({ id: b }) => ({ a, b })))

@@ -128,6 +128,8 @@ class Hex extends View {
       cells.push(html`<i class=${look} data-at=${at}>${shown[at].toString(16).padStart(2, '0')}</i>`)
       chars.push(html`<i class=${look} data-at=${at}>${shown[at] >= 32 && shown[at] < 127 ? String.fromCharCode(shown[at]) : '·'}</i>`)
     }
+    // The last line is as wide as the others.
+    while (cells.length < this.perLine) cells.push(html`<i> </i>`)
     return html`<div class="hex-line"><span class="hex-at">${from.toString(16).padStart(5, '0')}</span><span class="hex-bytes">${cells}</span><span class="hex-chars" aria-hidden="true">${chars}</span></div>`
   }
 

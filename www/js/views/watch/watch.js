@@ -82,7 +82,7 @@ class Watch extends View {
           ${chart('records', flow, [{ label: t('watch.records.committed'), show: rate }])}
           ${chart('bytes', moved, [{ label: t('watch.bytes.in'), show: byteRate }, { label: t('watch.bytes.replicated'), show: byteRate },
             ...moved.length > 3 ? [{ label: t('watch.bytes.out'), show: byteRate }] : []])}
-          ${chart('latency', latency, ['p50', 'p95', 'p99'].map((label) => ({ label, show: (ms) => ms ? duration(Number(ms.toPrecision(2))) : '–' })))}
+          ${chart('latency', latency, ['p50', 'p95', 'p99'].map((label) => ({ label, show: (ms) => duration(Number(ms.toPrecision(2))) })))}
           ${groups.length ? chart('lag', lag, groups.map((label) => ({ label, show: (value) => t('watch.lag.records', { count: Math.round(value) }) })))
             : html`<section class="panel" data-chart="lag"><h2>${t('watch.lag')}</h2><p class="note">${t('watch.lag.none')}</p></section>`}
           ${chart('isr', isr, [{ label: t('watch.isr.under') }, { label: t('watch.isr.changes'), show: rate }, { label: t('watch.isr.elections'), show: rate }])}
