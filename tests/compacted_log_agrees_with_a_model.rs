@@ -340,6 +340,11 @@ impl World {
         let untouched = found.iter().filter(|record| record.offset >= self.cleaned_below).count();
         assert_eq!(untouched, model.iter().filter(above).count(), "no cleaning has been here");
     }
+
+    fn check_size(&self) {
+        let size: usize = self.storage.chunks(ID).iter().map(|chunk| unsealed(chunk).len()).sum();
+        assert_eq!(self.log.size_bytes(), size as u64, "the log counts what is stored");
+    }
 }
 
 fn records_of(bytes: &Bytes) -> Vec<Record> {
@@ -367,10 +372,13 @@ fn run(tail_bytes: usize, ops: &[Op]) -> usize {
     }
     world.settle();
     world.check_content();
+    // Also after cleanings that a failed write has ended half-way.
+    world.check_size();
     world.crash();
     world.submit();
     world.settle();
     world.check_content();
+    world.check_size();
     // With something new behind it, all of that can be cleaned.
     for _ in 0..3 {
         world.step(&Op::Append { keys: vec![0], value_bytes: 900, producer: None, gzip: false });
@@ -384,8 +392,7 @@ fn run(tail_bytes: usize, ops: &[Op]) -> usize {
     world.high_watermark = world.log.durable_end_offset();
     assert_eq!(world.log.dirt(world.now, world.high_watermark), None);
     world.check_content();
-    let size: usize = world.storage.chunks(ID).iter().map(|chunk| unsealed(chunk).len()).sum();
-    assert_eq!(world.log.size_bytes(), size as u64, "the log counts what is stored");
+    world.check_size();
     world.cleanings
 }
 

@@ -86,17 +86,15 @@ pub(super) struct Cleaning {
     segment: Option<Segment>,
     /// Segments of which nothing is missing so far, as first and next offset.
     dense: Vec<(Offset, Offset)>,
-    /// What to do when storage has taken the last slice.
-    rewritten: Option<Rewritten>,
     from: Offset,
     bytes_before: u64,
     bytes_after: u64,
     records_removed: u64,
 }
 
-/// A slice that is with storage.
+/// A slice that is on its way to storage.
 #[derive(Debug, Clone)]
-struct Rewritten {
+pub(super) struct Rewritten {
     /// The segment as its row says now.
     segment: Segment,
     /// The segment that was merged into it.
@@ -129,9 +127,9 @@ impl PartitionLog {
         (dirty > 0).then(|| Dirt { permille: (dirty * 1000 / (clean + dirty)) as u32, overdue })
     }
 
-    /// True while a cleaning is under way.
+    /// True while a cleaning is under way, or the last slice of one that was ended.
     pub fn is_cleaning(&self) -> bool {
-        self.cleaning.is_some()
+        self.cleaning.is_some() || self.rewritten.is_some()
     }
 
     /// What the last cleaning did, if it has come to its end since this was last asked.
@@ -170,7 +168,6 @@ impl PartitionLog {
             noting: true,
             segment: None,
             dense,
-            rewritten: None,
             from: self.first_base(),
             bytes_before: 0,
             bytes_after: 0,
@@ -182,7 +179,9 @@ impl PartitionLog {
     /// Ends a cleaning that can't go on: what it has done so far stays.
     pub(super) fn abort_cleaning(&mut self) {
         if let Some(cleaning) = self.cleaning.take() {
-            self.queue.forget_cleaning();
+            if !self.queue.forget_cleaning() {
+                self.rewritten = None;
+            }
             self.nothing_is_missing_in(&cleaning.dense);
         }
     }
@@ -221,17 +220,24 @@ impl PartitionLog {
         self.cleaning = Some(cleaning);
     }
 
-    /// Storage has taken a slice.
+    /// Storage has taken a slice, perhaps of a cleaning that was ended meanwhile.
     pub(super) fn slice_rewritten(&mut self) {
-        let Some(mut cleaning) = self.cleaning.take() else { return };
-        if let Some(Rewritten { segment, merged }) = cleaning.rewritten.take() {
-            self.segments.retain(|known| Some(known.base) != merged);
-            if let Some(known) = self.segments.iter_mut().find(|known| known.base == segment.base) {
-                *known = segment;
+        if let Some(Rewritten { segment, merged }) = self.rewritten.take() {
+            // Unless the log was cut as far back as here meanwhile.
+            let is_closed = |base| self.segments.iter().rev().skip(1).any(|known| known.base == base);
+            if is_closed(segment.base) && merged.is_none_or(is_closed) {
+                self.segments.retain(|known| Some(known.base) != merged);
+                if let Some(known) = self.segments.iter_mut().find(|known| known.base == segment.base) {
+                    *known = segment;
+                }
             }
         }
-        self.queue.read_to_clean(cleaning.at, SLICE_BYTES);
-        self.cleaning = Some(cleaning);
+        match &self.cleaning {
+            Some(cleaning) => self.queue.read_to_clean(cleaning.at, SLICE_BYTES),
+            // It waits for this result, and has the segment's row as it was.
+            None if self.queue.holds_cut() => self.queue_cut(),
+            None => {}
+        }
     }
 
     /// Up to here everything is clean.
@@ -265,7 +271,7 @@ impl PartitionLog {
     }
 
     /// The second pass over one slice.
-    fn clean(&self, cleaning: &mut Cleaning, chunks: &[Chunk]) -> Result<Step, BatchError> {
+    fn clean(&mut self, cleaning: &mut Cleaning, chunks: &[Chunk]) -> Result<Step, BatchError> {
         let Some(found) = self.segments.iter().rposition(|segment| segment.base <= cleaning.at) else {
             return Ok(Step::End);
         };
@@ -342,8 +348,8 @@ impl PartitionLog {
             let smaller = Segment { facts, sparse: segment.sparse, ..known.clone() };
             cleaning.dense.retain(|(base, _)| !smaller.sparse || *base != smaller.base);
             let rows = vec![self.closed_row(&smaller, end)];
-            cleaning.rewritten =
-                Some(Rewritten { segment: Segment { sparse: true, ..smaller }, merged: None });
+            let segment = Segment { sparse: true, ..smaller };
+            self.rewritten = Some(Rewritten { segment, merged: None });
             return Ok(Step::Write(IoOp::Rewrite { log: self.id, from, to, chunks, rows, gone: Vec::new() }));
         }
         let mut finished = Segment { cleaned_to: Some(cleaning.to.min(end)), ..segment.clone() };
@@ -356,7 +362,7 @@ impl PartitionLog {
         }
         cleaning.dense.retain(|(base, _)| *base != known.base && *base != finished.base);
         let rows = vec![self.closed_row(&finished, end)];
-        cleaning.rewritten = Some(Rewritten { segment: finished, merged: gone.first().copied() });
+        self.rewritten = Some(Rewritten { segment: finished, merged: gone.first().copied() });
         Ok(Step::Write(IoOp::Rewrite { log: self.id, from, to, chunks, rows, gone }))
     }
 

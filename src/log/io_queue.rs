@@ -131,9 +131,12 @@ impl IoQueue {
         self.pending.push_back(Pending::Other { op, kind: Outstanding::Rewrite });
     }
 
-    /// A cleaning is over: what it still waits for counts for nothing.
-    pub fn forget_cleaning(&mut self) {
-        self.forget(&[Outstanding::Clean, Outstanding::Rewrite]);
+    /// A cleaning is over: what it still waits for counts for nothing, except a slice that storage has been given. True when
+    /// there is one.
+    pub fn forget_cleaning(&mut self) -> bool {
+        self.pending.retain(|pending| !pending.is(Outstanding::Rewrite));
+        self.forget(Outstanding::Clean);
+        self.outstanding.contains(&Outstanding::Rewrite)
     }
 
     /// Queues a deletion of the log's front.
@@ -196,24 +199,26 @@ impl IoQueue {
         pending.chain(outstanding).for_each(|reached| *reached = (*reached).min(end));
     }
 
-    /// Forgets what is pending; what is outstanding counts for nothing any more. True when a deletion was among it.
+    /// Forgets what is pending; what is outstanding counts for nothing any more, except a slice of a cleaning. True when a
+    /// deletion was among it.
     pub fn void(&mut self) -> bool {
         let deletion =
             |pending: &Pending| matches!(pending, Pending::Other { kind: Outstanding::Delete, .. });
         let deletions = self.pending.iter().any(deletion) || self.outstanding.contains(&Outstanding::Delete);
         self.pending.clear();
-        self.outstanding.iter_mut().for_each(|outstanding| *outstanding = Outstanding::Void);
+        let others = self.outstanding.iter_mut().filter(|outstanding| **outstanding != Outstanding::Rewrite);
+        others.for_each(|outstanding| *outstanding = Outstanding::Void);
         deletions
     }
 
     /// Reads for a truncation that is no longer wanted count for nothing.
     pub fn forget_scans(&mut self) {
-        self.forget(&[Outstanding::Scan]);
+        self.forget(Outstanding::Scan);
     }
 
-    fn forget(&mut self, kinds: &[Outstanding]) {
-        self.pending.retain(|pending| !kinds.iter().any(|kind| pending.is(*kind)));
-        let known = self.outstanding.iter_mut().filter(|outstanding| kinds.contains(outstanding));
+    fn forget(&mut self, kind: Outstanding) {
+        self.pending.retain(|pending| !pending.is(kind));
+        let known = self.outstanding.iter_mut().filter(|outstanding| **outstanding == kind);
         known.for_each(|outstanding| *outstanding = Outstanding::Void);
     }
 

@@ -14,7 +14,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use super::batch_facts::{Batch, BatchFacts, ProducerFacts};
-use super::cleaner::{Cleaned, Cleaning};
+use super::cleaner::{Cleaned, Cleaning, Rewritten};
 use super::config::LogConfig;
 use super::epoch_cache::EpochCache;
 use super::error::AppendError;
@@ -149,6 +149,8 @@ pub struct PartitionLog {
     pub(super) deleted: bool,
     pub(super) truncations: u64,
     pub(super) cleaning: Option<Cleaning>,
+    /// What to do when storage has taken the slice of a cleaning that is on its way there.
+    pub(super) rewritten: Option<Rewritten>,
     pub(super) cleaned: Option<Cleaned>,
 }
 
@@ -374,6 +376,10 @@ impl PartitionLog {
         assert!(outstanding.is_some(), "{}: a result came, but no operation is outstanding", self.id);
         match (outstanding, result) {
             (Some(Outstanding::Void) | None, _) => {}
+            // Of a cleaning that was ended by a failure before.
+            (Some(Outstanding::Rewrite), IoResult::Failed(_)) if self.cleaning.is_none() => {
+                self.rewritten = None;
+            }
             (Some(kind), IoResult::Failed(error)) => {
                 self.write_failed(kind == Outstanding::Delete);
                 return IoOutcome::Failed { error: error.clone(), log_end_offset: self.log_end };

@@ -225,6 +225,7 @@ impl PartitionLog {
             deleted: false,
             truncations: 0,
             cleaning: None,
+            rewritten: None,
             cleaned: None,
         }
     }
