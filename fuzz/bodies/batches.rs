@@ -104,7 +104,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         let text = b"some text and some text again".repeat(10);
         let place = Compression::ALL.iter().position(|known| *known == codec).unwrap_or(0) as u8;
         let bytes = tabmq::protocol::compression::compress(codec, &text).expect("text can be compressed");
-        [&[1, 0, place], bytes.as_slice()].concat()
+        [&[1, 0, place], &bytes[..]].concat()
     };
     let whole = |mut batch: Vec<u8>| {
         batch[0] = 2;
