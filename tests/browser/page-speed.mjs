@@ -108,8 +108,8 @@ async function scrollThrough (count) {
   await smoothness(`scrolling ${count} records`, async () => {
     for (; performance.now() < end; turns++) await page.mouse.wheel(0, WHEEL_PX)
   })
-  const [first, missing] = await page.$$eval('.virtual-row', (rows) => [rows[0].textContent.trim(), rows.filter((row) => !/record \d/.test(row.textContent)).length])
-  console.log(`  ${turns} turns of the wheel, as far as: ${first.replace(/\s+/g, ' ')}; ${missing} of the rows in sight without their record yet`)
+  const [first, missing] = await page.$$eval('.virtual-row', (rows) => [[...rows[0].querySelectorAll('span')].map((cell) => cell.textContent.trim()).join(' | '), rows.filter((row) => !/record \d/.test(row.textContent)).length])
+  console.log(`  ${turns} turns of the wheel, as far as: ${first}; ${missing} of the rows in sight without their record yet`)
 }
 
 async function memory () {

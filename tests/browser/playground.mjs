@@ -1,4 +1,4 @@
-// What the tests of the page share: opening it at a view, and going to another.
+// What the tests of the page share: opening it at a view, going to another, and waiting for what is to be there.
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
@@ -10,7 +10,7 @@ import { fromRoot, resultFile, until } from './harness.mjs'
 export const ready = (page) => page.waitForFunction(() => (document.body.dataset.ready && document.querySelector('main .view > *')) || document.body.dataset.failed)
 
 /**
- * The page at a view, its cluster open, each broker running; without the demo of a first visit, unless it is asked for.
+ * The page at a view, its cluster open; without the demo of a first visit, unless it is asked for.
  * @param {{ open: (url: string) => Promise<Page> }} browser @param {{ url: string }} site
  * @param {{ view?: string, query?: string }} [options]
  */
@@ -33,8 +33,9 @@ export async function goTo (page, view) {
 export async function says (page, selector, words, limits) {
   let said = ''
   await until(() => `${selector} says ${words}; it says: ${said.replace(/\s+/g, ' ').slice(0, 2000)}`, async () => {
-    said = (await page.locator(selector).allTextContents())[0] ?? '(it is not there)'
-    return words.test(said)
+    const [text] = await page.locator(selector).allTextContents()
+    said = text ?? '(it is not there)'
+    return text !== undefined && words.test(text)
   }, limits)
 }
 
@@ -42,7 +43,10 @@ export async function says (page, selector, words, limits) {
 export async function becomes (probe, wanted) {
   let found
   const same = until('it is as wanted', async () => isDeepStrictEqual(found = await probe(), wanted))
-  await same.catch(() => assert.deepEqual(found, wanted))
+  await same.catch((error) => {
+    if (error.code !== 'ERR_ASSERTION') throw error
+    assert.deepEqual(found, wanted)
+  })
 }
 
 /**

@@ -139,7 +139,13 @@ test('a tab that can not join the one that has the cluster says so, and opens an
   assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.cluster.role), 'owner')
   await until('it has what was there', () => page.evaluate(() => /** @type {any} */ (globalThis).tabmq.store.model.topics.has('mine')))
   assert.doesNotMatch(page.url(), /takeOver/, 'loading it again takes nothing over')
-  await says(first, '.elsewhere', /tab/)
+  // The one that had it can't join either: it says so, and takes it back when asked.
+  await says(first, '.elsewhere', /This tab has lost the cluster/)
+  assert.deepEqual(await violations(first), [])
+  await Promise.all([first.waitForEvent('load'), first.click('[data-do=open-here]')])
+  await ready(first)
+  await becomes(() => first.evaluate(() => /** @type {any} */ (globalThis).tabmq.cluster.role), 'owner')
+  await says(page, '.elsewhere', /This tab has lost the cluster/)
 })
 
 test('brokers that do not come up: the page says why, and trying again helps when that has passed', { timeout: 180_000 }, async (t) => {

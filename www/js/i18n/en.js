@@ -9,6 +9,8 @@ export default {
   'shell.notStarted': 'Not started',
   'shell.takeOver': 'Run it in this tab',
   'shell.joined': 'The brokers run in another tab. Everything works here, too.',
+  'shell.closed': 'This tab has lost the cluster: another one runs the brokers now and does not share them, or destroyed it.',
+  'shell.openHere': 'Open it here',
   'shell.waiting': 'The tab that ran the brokers is gone. Another one goes on with them in a moment.',
   'shell.pause': 'Pause',
   'shell.goOn': 'Go on',

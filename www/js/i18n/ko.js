@@ -9,6 +9,8 @@ export default {
   'shell.notStarted': '시작하지 못함',
   'shell.takeOver': '이 탭에서 실행',
   'shell.joined': '브로커는 다른 탭에서 돌고 있습니다. 여기서도 모두 쓸 수 있습니다.',
+  'shell.closed': '이 탭은 클러스터를 잃었습니다. 다른 탭이 브로커를 돌리며 공유하지 않거나, 클러스터를 없앴습니다.',
+  'shell.openHere': '여기서 열기',
   'shell.waiting': '브로커를 돌리던 탭이 사라졌습니다. 곧 다른 탭이 이어받습니다.',
   'shell.pause': '일시 정지',
   'shell.goOn': '계속',

@@ -86,9 +86,11 @@ class Shell extends View {
     document.title = this.#shown ? `${t(`nav.${this.#shown}`)} · tabmq` : t('shell.title')
   }
 
-  /** The brokers run in another tab, or nowhere: says so, and offers to have them here. */
+  /** The brokers run in another tab, or nowhere, or the cluster is no longer ours: says so, and offers to have them here. */
   #elsewhere () {
     const role = app.source?.role
+    if (role === 'closed') return html`<p class="elsewhere" role="status"><span>${t('shell.closed')}</span>
+      <button type="button" data-do="open-here" @click=${openHere}>${t('shell.openHere')}</button></p>`
     const joined = role === 'joined'
     if (!joined && role !== 'waiting') return ''
     return html`<p class="elsewhere" role="status"><span>${t(joined ? 'shell.joined' : 'shell.waiting')}</span>
@@ -150,6 +152,13 @@ class Shell extends View {
   }
 }
 customElements.define('tabmq-shell', Shell)
+
+/** The cluster of this page is closed for good: another page begins. */
+function openHere () {
+  const address = new URL(location.href)
+  address.searchParams.set('takeOver', 'yes')
+  location.assign(address)
+}
 
 async function showClusters () {
   await import('../views/share/clusters.js')
