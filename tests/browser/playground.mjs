@@ -65,10 +65,15 @@ export const cancelWhen = (page, name, { beyond = 0, words = '' } = {}) => page.
   watch.observe(document.body, { attributes: true, characterData: true, childList: true, subtree: true })
 }, { name, beyond, words })
 
-/** For a person to look at: the page as it stands, not on its way there. @param {Page} page @param {string} name */
+/**
+ * For a person to look at: the page as it stands, not on its way there. It is not what is tested: a machine too busy to take it
+ * in time goes without. @param {Page} page @param {string} name
+ */
 export async function picture (page, name) {
   await page.evaluate(() => scrollTo(0, 0))
-  await page.screenshot({ path: await resultFile(name), fullPage: true, animations: 'disabled' })
+  await page.screenshot({ path: await resultFile(name), fullPage: true, animations: 'disabled' }).catch((error) => {
+    if (error.name !== 'TimeoutError') throw error
+  })
 }
 
 /**
