@@ -36,7 +36,7 @@ fn foreign(script: &mut Script<'_>) {
     for _ in 0..script.below(4) {
         let base = Offset(i64::from(script.byte()) * 4);
         let mut bytes = script.bytes().to_vec();
-        if script.bool() && bytes.len() > 5 {
+        if script.bool() && bytes.len() >= 14 {
             bytes[0] = 1 + bytes[0] % 2;
             bytes[6..14].copy_from_slice(&base.0.to_be_bytes());
             let crc = crc32c::crc32c(&bytes[5..]).to_be_bytes();

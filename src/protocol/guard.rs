@@ -20,7 +20,8 @@
 //!   and a third one reads the true numbers. Frames without large plain numbers, the usual case, take one pass.
 //!
 //! A boolean above 127 looks like the start of a varint. So each single byte read is judged as if one began there: the
-//! tail of a varint is a smaller number than the whole, hence no honest frame is refused for it.
+//! tail of a varint is a smaller number than the whole, hence no honest frame is refused for it. One whose tail is larger (of
+//! five bytes that each say that more follow) is refused: the decoder would take the stand-in for its last bits.
 //!
 //! What stays unbounded by that is many arrays that are all really there; the number of reads of one message is limited
 //! to [`READS_MAX`].
@@ -86,6 +87,8 @@ pub(super) struct Guard {
     pending: Option<Pending>,
     /// A large int32 was not the length of bytes.
     doubtful: bool,
+    /// The byte that was just handed out may be one of a varint that goes on.
+    in_varint: bool,
     reads: usize,
     refused: Option<&'static str>,
 }
@@ -98,7 +101,16 @@ enum Pending {
 
 impl Guard {
     fn new(bytes: Bytes, pass: Pass, byte_lengths: BTreeSet<usize>) -> Self {
-        Self { bytes, pass, byte_lengths, pending: None, doubtful: false, reads: 0, refused: None }
+        Self {
+            bytes,
+            pass,
+            byte_lengths,
+            pending: None,
+            doubtful: false,
+            in_varint: false,
+            reads: 0,
+            refused: None,
+        }
     }
 
     fn run<T>(&mut self, read: impl Fn(&mut Guard) -> Result<T, String>) -> Result<T, String> {
@@ -133,6 +145,7 @@ impl Guard {
     }
 
     fn before_number(&mut self) {
+        self.in_varint = false;
         self.no_bytes_asked();
         self.count_read();
     }
@@ -169,6 +182,7 @@ impl Buf for Guard {
     }
 
     fn try_get_u8(&mut self) -> Result<u8, TryGetError> {
+        let in_varint = self.in_varint;
         self.before_number();
         // Most bytes are small lengths of their own.
         if self.bytes.first().is_some_and(|byte| byte & 0x80 == 0) {
@@ -176,6 +190,11 @@ impl Buf for Guard {
         }
         let (value, size) = self.peek_varint();
         if value <= ARRAY_LENGTH_MAX {
+            self.in_varint = true;
+            return self.bytes.try_get_u8();
+        }
+        if in_varint {
+            self.refuse("a number is too long");
             return self.bytes.try_get_u8();
         }
         self.bytes.advance(size);
