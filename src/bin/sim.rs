@@ -8,6 +8,9 @@
 //! sim --seed 17                    runs one
 //! sim --seed 17 --faults 0,3       runs one with these of its faults only (`none` for none)
 //! ```
+//!
+//! The line before the last has a digest of all that happened: the same for the same seeds, however fast the build.
+//! `scripts/hunt.sh` makes the fastest one.
 
 #[cfg(feature = "hunt")]
 #[global_allocator]

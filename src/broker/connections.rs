@@ -15,7 +15,7 @@ use crate::protocol::{
     ApiKey, DecodeError, RequestFrame, decode_request, decode_response, encode_request, encode_response,
     supported_versions,
 };
-use crate::time::Instant;
+use crate::time::{Instant, earliest};
 use crate::types::BrokerId;
 
 use super::api_versions;
@@ -93,8 +93,8 @@ pub struct Connections {
     inbound: BTreeMap<Conn, Inbound>,
     outbound: BTreeMap<(BrokerId, Lane), Outbound>,
     next_correlation_id: i32,
-    /// No request in flight has an earlier deadline.
-    no_deadline_before: Instant,
+    /// The earliest deadline of a request in flight: asked for after each turn.
+    next_deadline: Option<Instant>,
     outputs: VecDeque<ConnOutput>,
     refusals: VecDeque<String>,
 }
@@ -107,7 +107,7 @@ impl Connections {
             inbound: BTreeMap::new(),
             outbound: BTreeMap::new(),
             next_correlation_id: 0,
-            no_deadline_before: Instant::default(),
+            next_deadline: None,
             outputs: VecDeque::new(),
             refusals: VecDeque::new(),
         }
@@ -118,6 +118,7 @@ impl Connections {
         match conn {
             Conn::Peer { broker, lane, outbound: true } => {
                 self.outbound.insert((broker, lane), Outbound::default());
+                self.find_next_deadline();
             }
             _ => {
                 let reader = FrameReader::new(self.frame_bytes_max);
@@ -129,11 +130,11 @@ impl Connections {
     /// The host lost a connection. Returns the requests of ours that will not be answered.
     pub fn closed(&mut self, conn: Conn) -> Vec<RequestId> {
         match conn {
-            Conn::Peer { broker, lane, outbound: true } => self
-                .outbound
-                .remove(&(broker, lane))
-                .map(|out| out.in_flight.iter().map(|flight| flight.id).collect())
-                .unwrap_or_default(),
+            Conn::Peer { broker, lane, outbound: true } => {
+                let gone = self.outbound.remove(&(broker, lane)).unwrap_or_default();
+                self.find_next_deadline();
+                gone.in_flight.iter().map(|flight| flight.id).collect()
+            }
             _ => {
                 self.inbound.remove(&conn);
                 Vec::new()
@@ -248,7 +249,7 @@ impl Connections {
             Err(error) => panic!("a broker's request does not fit its version: {error}"),
         };
         let deadline = now + request.timeout;
-        self.no_deadline_before = self.no_deadline_before.min(deadline);
+        self.next_deadline = earliest(self.next_deadline, Some(deadline));
         outbound.in_flight.push_back(InFlight { correlation_id, id: request.id, key, version, deadline });
         let conn = Conn::Peer { broker: request.to, lane: request.lane, outbound: true };
         self.outputs.push_back(ConnOutput::Send(conn, bytes));
@@ -268,6 +269,9 @@ impl Connections {
         // A late answer to a request that was given up finds nothing here.
         let at = outbound.in_flight.iter().position(|flight| flight.correlation_id == correlation_id)?;
         let flight = outbound.in_flight.remove(at)?;
+        if self.next_deadline == Some(flight.deadline) {
+            self.find_next_deadline();
+        }
         let result = decode_response(flight.key, flight.version, body)
             .map(|(_, response)| response)
             .map_err(|_| PeerError::Undecodable);
@@ -277,7 +281,7 @@ impl Connections {
     /// Gives up requests whose deadline has passed.
     pub fn expire(&mut self, now: Instant) -> Vec<(BrokerId, Lane, RequestId)> {
         let mut expired = Vec::new();
-        if now < self.no_deadline_before {
+        if self.next_deadline.is_none_or(|at| at > now) {
             return expired;
         }
         for (&(broker, lane), outbound) in &mut self.outbound {
@@ -289,13 +293,18 @@ impl Connections {
                 !late
             });
         }
-        self.no_deadline_before = self.next_deadline().unwrap_or(Instant(u64::MAX));
+        self.find_next_deadline();
         expired
     }
 
     /// The next deadline of a request in flight.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.outbound.values().flat_map(|out| &out.in_flight).map(|flight| flight.deadline).min()
+        self.next_deadline
+    }
+
+    fn find_next_deadline(&mut self) {
+        let in_flight = self.outbound.values().flat_map(|out| &out.in_flight);
+        self.next_deadline = in_flight.map(|flight| flight.deadline).min();
     }
 
     /// Why a connection was closed by this broker.

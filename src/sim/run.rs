@@ -156,6 +156,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan) -> Self {
         let mut world = World::new(plan.seed, START, plan.configs(), plan.latencies.clone());
+        world.forget_frequent_events();
         for id in world.ids() {
             if let Some(storage) = world.storage_mut(id) {
                 storage.model_power_loss();
@@ -307,7 +308,7 @@ impl<'a> Run<'a> {
     fn trace(&self) -> Vec<String> {
         let told =
             self.told.iter().chain(&self.workload.told).map(|(at, text)| (*at, 0, format!("-- {text}")));
-        let events = self.world.events().iter().filter(|(_, _, event)| !event.is_frequent());
+        let events = self.world.events().iter();
         let events = events.map(|(at, id, event)| (*at, 1, format!("broker {id}: {event:?}")));
         let mut lines: Vec<(Instant, u8, String)> = told.chain(events).collect();
         lines.sort_by_key(|(at, order, _)| (*at, *order));

@@ -104,22 +104,37 @@ pub struct World {
     /// Brokers that clients can't reach.
     hidden: BTreeSet<BrokerId>,
     /// The last delivery per stream: a connection and a storage keep their order.
-    stream_ends: BTreeMap<Stream, Instant>,
+    stream_ends: BTreeMap<u64, Instant>,
     lines: BTreeMap<ClientConn, Line>,
     next_line: u64,
     inbox: VecDeque<ToClient>,
     events: Vec<(Instant, BrokerId, ClusterEvent)>,
+    keeps_frequent: bool,
     /// Brokers whose state may have changed and `next_touched` has not given.
     touched: Vec<BrokerId>,
     steps: u64,
     digest: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 enum Stream {
     Peer { from: BrokerId, to: BrokerId, lane: Lane, request: bool },
     Client { conn: ClientConn, up: bool },
     Storage(BrokerId),
+}
+
+impl Stream {
+    /// Another for each: a search by it is quick.
+    fn number(self) -> u64 {
+        let of = |id: BrokerId| u64::from(id.0.unsigned_abs());
+        match self {
+            Stream::Peer { from, to, lane, request } => {
+                of(from) << 36 | of(to) << 4 | (lane as u64) << 1 | u64::from(request)
+            }
+            Stream::Storage(id) => 1 << 62 | of(id),
+            Stream::Client { conn, up } => 1 << 63 | conn.0 << 1 | u64::from(up),
+        }
+    }
 }
 
 impl World {
@@ -139,6 +154,7 @@ impl World {
             next_line: 0,
             inbox: VecDeque::new(),
             events: Vec::new(),
+            keeps_frequent: true,
             touched: Vec::new(),
             steps: 0,
             digest: 0,
@@ -197,6 +213,11 @@ impl World {
     /// Everything brokers told so far.
     pub fn events(&self) -> &[(Instant, BrokerId, ClusterEvent)] {
         &self.events
+    }
+
+    /// From now on `events` leaves out the frequent ones: most of a long run's memory.
+    pub fn forget_frequent_events(&mut self) {
+        self.keeps_frequent = false;
     }
 
     /// A broker's storage, to look into or to break.
@@ -618,7 +639,11 @@ impl World {
                     self.crash(id);
                     return;
                 }
-                Output::Event(event) => self.events.push((self.now, id, event)),
+                Output::Event(event) => {
+                    if self.keeps_frequent || !event.is_frequent() {
+                        self.events.push((self.now, id, event));
+                    }
+                }
                 Output::Wait(deadline) => {
                     node.wake_at = deadline.and_then(|at| node.clock.shows_at(self.now, at));
                     if let Some(at) = node.wake_at {
@@ -643,7 +668,7 @@ impl World {
             Stream::Client { .. } => self.latencies.network_max,
         };
         let delay = Duration::from_millis(self.rng.below(max.as_millis() as u64 + 1));
-        let end = self.stream_ends.entry(stream).or_default();
+        let end = self.stream_ends.entry(stream.number()).or_default();
         *end = (*end).max(self.now + delay);
         let at = *end;
         self.queue.push(at, happening);
