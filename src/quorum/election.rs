@@ -47,7 +47,8 @@ impl Quorum {
         self.role = Role::Prospective(self.candidacy(now, leader));
         // Answers to an earlier question say nothing of now.
         self.requests.retain(|_, (purpose, _)| *purpose != Purpose::PreVote);
-        if self.majority() == 1 || mutated(Mutation::StandWithoutPreVote) {
+        let elected = self.majority() == 1 && self.is_voter();
+        if elected || mutated(Mutation::StandWithoutPreVote) {
             return self.become_candidate(now, fx);
         }
         for voter in self.other_voters() {
@@ -55,7 +56,7 @@ impl Quorum {
         }
     }
 
-    /// Becomes a candidate of the next epoch, with its own vote.
+    /// Becomes a candidate of the next epoch, with its own vote if it has one.
     fn become_candidate(&mut self, now: Instant, fx: &mut Effects) {
         if self.storage_retry_at.is_some() {
             self.role = self.unattached(now);
@@ -71,9 +72,11 @@ impl Quorum {
     }
 
     fn candidacy(&mut self, now: Instant, leader: Option<BrokerId>) -> Candidacy {
+        // Who is no voter does not count itself.
+        let granted = self.is_voter().then_some(self.node).into_iter().collect();
         Candidacy {
             leader,
-            granted: BTreeSet::from([self.node]),
+            granted,
             rejected: BTreeSet::new(),
             ends_at: now + self.random_election_timeout(),
             ask_again: BTreeMap::new(),

@@ -132,7 +132,7 @@ impl Quorum {
         if error.is_none() {
             self.see_epoch(now, epoch, fx);
             let following = self.leader() == Some(BrokerId(ended.leader_id.0)) && !self.is_leader();
-            if following && self.is_voter() {
+            if following && self.may_stand() {
                 let place = ended.preferred_candidates.iter().position(|c| c.candidate_id.0 == self.node.0);
                 // The first stands at once; the others give it time, in their order.
                 if place == Some(0) {

@@ -18,7 +18,7 @@
 //! leader hears itself, a follower hears it from its first fetch that is answered until one finds the connection closed.
 //!
 //! Records below a snapshot go (`snapshot`), and voters change with the log (`voters`, `changing`): a node that the last
-//! set of voters in its log does not name is an observer.
+//! set of voters in its log does not name is an observer, and stands only while that set may not be committed.
 //!
 //! Epoch and vote are durable before anything of that epoch leaves: while a write of them is under way, replies and
 //! requests are held back (`held`), and no role acts on the new epoch's behalf.
@@ -522,6 +522,14 @@ impl Quorum {
         self.votes(self.node, self.state.directory)
     }
 
+    /// True for who may be elected: a voter; and one that the last set of voters leaves out, while that set may not be
+    /// committed (Raft's dissertation, 4.2.2). Of two voters, the one that was taken out may be the only one to know it:
+    /// with the longer log it votes for nobody else, and without it nobody is elected.
+    fn may_stand(&self) -> bool {
+        let open = self.voter_sets.latest().is_some_and(|(offset, _)| offset >= self.high_watermark);
+        self.is_voter() || (open && self.voter_sets.named_before_last(self.node))
+    }
+
     /// True for a voter with this storage; one that has not said which it has may have any.
     fn votes(&self, id: BrokerId, directory: Uuid) -> bool {
         let known = self.voters.get(&id);
@@ -549,7 +557,7 @@ impl Quorum {
     }
 
     fn unattached(&mut self, now: Instant) -> Role {
-        let election_at = self.is_voter().then(|| now + self.random_election_timeout());
+        let election_at = self.may_stand().then(|| now + self.random_election_timeout());
         Role::Unattached { election_at, ask_at: now }
     }
 

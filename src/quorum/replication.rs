@@ -550,7 +550,7 @@ impl Quorum {
     pub(super) fn tick_role(&mut self, now: Instant, fx: &mut Effects) {
         match &mut self.role {
             Role::Unattached { election_at, .. } if election_at.is_some_and(|at| at <= now) => {
-                self.stand(now, fx);
+                self.stand_if_it_may(now, fx);
             }
             Role::Unattached { ask_at, .. } if *ask_at <= now => {
                 *ask_at = now + RETRY;
@@ -564,19 +564,20 @@ impl Quorum {
                     self.fetch(now, fx);
                     return self.tell_where(now, fx);
                 }
-                match self.is_voter() {
-                    true => self.stand(now, fx),
-                    false => self.role = self.unattached(now),
-                }
+                self.stand_if_it_may(now, fx);
             }
             Role::Resigned { election_at } => {
                 if *election_at <= now {
-                    self.role = self.unattached(now);
-                    if self.is_voter() {
-                        self.stand(now, fx);
-                    }
+                    self.stand_if_it_may(now, fx);
                 }
             }
+        }
+    }
+
+    fn stand_if_it_may(&mut self, now: Instant, fx: &mut Effects) {
+        match self.may_stand() {
+            true => self.stand(now, fx),
+            false => self.role = self.unattached(now),
         }
     }
 

@@ -59,6 +59,12 @@ impl VoterSets {
         self.sets.iter().rev().find(|(offset, _)| *offset < end).map(|(_, voters)| voters.as_slice())
     }
 
+    /// True for a voter of the set before the one that counts. The first one leaves nobody out.
+    pub(super) fn named_before_last(&self, id: BrokerId) -> bool {
+        let before = self.sets.iter().rev().nth(1);
+        before.is_some_and(|(_, voters)| voters.iter().any(|voter| voter.id == id))
+    }
+
     /// The voters that count, and the offset of their record.
     pub(super) fn latest(&self) -> Option<(Offset, &[Voter])> {
         self.sets.last().map(|(offset, voters)| (*offset, voters.as_slice()))
@@ -107,7 +113,7 @@ impl Quorum {
             Some((_, voters)) => voters.iter().map(|voter| (voter.id, voter.directory)).collect(),
             None => self.configured.iter().map(|id| (*id, Uuid::nil())).collect(),
         };
-        let votes = self.is_voter();
+        let votes = self.may_stand();
         let stands = match &self.role {
             Role::Unattached { election_at, .. } => election_at.is_some(),
             Role::Prospective(_) | Role::Candidate(_) => true,

@@ -241,16 +241,20 @@ pub(super) fn request(call: &AdminCall, partitions: Option<&[i32]>) -> Request {
                 .with_name(text("PLAINTEXT"))
                 .with_host(text(host))
                 .with_port(*port);
+            // Left out, the id would be "", which no cluster has.
             AddRaftVoterRequest::default()
+                .with_cluster_id(None)
                 .with_timeout_ms(PATIENCE_MS)
                 .with_voter_id(*id)
                 .with_voter_directory_id(*directory)
                 .with_listeners(vec![listener])
                 .into()
         }
-        AdminCall::RemoveRaftVoter { id, directory } => {
-            RemoveRaftVoterRequest::default().with_voter_id(*id).with_voter_directory_id(*directory).into()
-        }
+        AdminCall::RemoveRaftVoter { id, directory } => RemoveRaftVoterRequest::default()
+            .with_cluster_id(None)
+            .with_voter_id(*id)
+            .with_voter_directory_id(*directory)
+            .into(),
         AdminCall::Close => unreachable!("closing asks nobody"),
     }
 }

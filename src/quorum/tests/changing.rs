@@ -146,6 +146,28 @@ fn a_leader_that_is_removed_leads_until_that_is_committed() {
 }
 
 #[test]
+fn of_two_voters_the_one_that_was_taken_out_leads_again_until_that_is_committed() {
+    let (mut all, leader) = settled(2, 3);
+    let other = [1, 2].map(id).into_iter().find(|node| *node != leader).unwrap();
+    all.set_cut(leader, other, true);
+    let request = remove(leader, directory(&all, leader));
+    all.ask(leader, request);
+    all.run_for(Duration::from_secs(3));
+    // Only it knows, and it leads no more. The other alone can't be elected: its log is shorter.
+    assert_eq!((voters(&all, leader), voters(&all, other)), (vec![other.0], vec![1, 2]));
+    assert!(!all.quorum(leader).is_leader() && !all.quorum(other).is_leader());
+    // A restart makes no difference.
+    all.crash(leader);
+    all.start(leader);
+    all.set_cut(leader, other, false);
+    all.until("the other leads alone", |all| {
+        all.quorum(other).leadership_established() && all.quorum(other).voters().len() == 1
+    });
+    all.commit("b");
+    assert_eq!(all.quorum(leader).role_name(), "observer");
+}
+
+#[test]
 fn changes_that_can_not_be_made_are_refused_with_kafkas_errors() {
     let (mut all, leader) = settled(3, 4);
     let new = directory(&all, id(4));
@@ -182,6 +204,9 @@ fn a_second_change_waits_for_the_first() {
     let token = all.ask(leader, add(id(4), fourth));
     assert_eq!(voters(&all, leader), [1, 2, 3, 4], "it counts when it is appended");
     assert_eq!(add_voter(&mut all, leader, add(id(5), fifth)), Some(ErrorCode::RequestTimedOut));
+    // Two of the four have it by then: the majority of the three before, which counts no more.
+    all.run_for(Duration::from_millis(30));
+    assert_eq!(all.quorum(id(4)).log_end_offset(), all.quorum(leader).log_end_offset());
     assert!(!all.answers.contains_key(&token), "it is not committed");
     others.iter().for_each(|node| all.set_cut(leader, *node, false));
     all.until("an answer", |all| all.answers.contains_key(&token));
