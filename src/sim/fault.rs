@@ -7,6 +7,7 @@ use crate::rng::Rng;
 use crate::time::Duration;
 use crate::types::BrokerId;
 
+use super::contest;
 use super::world::World;
 
 /// One fault.
@@ -63,6 +64,8 @@ pub enum FaultKind {
     FullDisk { broker: BrokerId },
     /// A consumer's process ends (or falls silent); another takes its place.
     KillConsumer { index: usize, silent: bool },
+    /// The quorum's leader is cut off from the other voters, and asked to change them. See `contest`.
+    ContestVoters { brokers: usize, seed: u64 },
 }
 
 /// How a broker is named in what is printed.
@@ -109,6 +112,9 @@ impl fmt::Display for Fault {
             FaultKind::FailDisk { broker } => write!(f, "{}'s writes fail", Named(broker)),
             FaultKind::FullDisk { broker } => write!(f, "{}'s quota is used up", Named(broker)),
             FaultKind::KillConsumer { index, silent: false } => write!(f, "consumer {index} is killed"),
+            FaultKind::ContestVoters { .. } => {
+                write!(f, "the quorum's leader is cut off from the other voters, and asked to change them")
+            }
             FaultKind::KillConsumer { index, silent: true } => write!(f, "consumer {index} falls silent"),
         }
     }
@@ -130,6 +136,19 @@ pub fn draw(rng: &mut Rng, brokers: usize, consumers: usize, span: Duration) -> 
     faults.sort_by_key(|fault| fault.at_ms);
     faults
 }
+
+/// For some seeds, a contest of voters. From a generator of its own: the other seeds stay what they were without it.
+pub fn draw_contest(seed: u64, brokers: usize, span: Duration) -> Option<Fault> {
+    let mut rng = Rng::new(seed ^ 0x5eed_c0de);
+    (rng.below(CONTESTS_ONE_IN) == 0).then(|| Fault {
+        at_ms: rng.below(span.as_millis() as u64),
+        for_ms: 300 + rng.below(2500),
+        kind: FaultKind::ContestVoters { brokers, seed: rng.next_u64() },
+    })
+}
+
+/// One seed in so many has a contest.
+const CONTESTS_ONE_IN: u64 = 6;
 
 fn draw_kind(rng: &mut Rng, brokers: usize, consumers: usize) -> FaultKind {
     let count = brokers as u64;
@@ -195,6 +214,7 @@ impl FaultKind {
                 fail(world, broker, Some(IoError::Other("the disk is broken".to_owned())));
             }
             FaultKind::FullDisk { broker } => fail(world, broker, Some(IoError::QuotaExceeded)),
+            FaultKind::ContestVoters { brokers, seed } => contest::begin(world, brokers, seed),
             FaultKind::KillConsumer { .. } => {}
         }
     }
@@ -222,6 +242,7 @@ impl FaultKind {
             FaultKind::SlowLink { a, b, .. } => world.slow_link(a, b, Duration::ZERO),
             FaultKind::HideFromClients { broker } => world.hide_from_clients(broker, false),
             FaultKind::SlowDisk { broker, .. } => world.slow_storage(broker, Duration::ZERO),
+            FaultKind::ContestVoters { .. } => world.heal_splits(),
             FaultKind::FailDisk { broker } | FaultKind::FullDisk { broker } => fail(world, broker, None),
             FaultKind::JumpClock { .. } | FaultKind::DropClients { .. } | FaultKind::KillConsumer { .. } => {}
         }

@@ -51,7 +51,9 @@ impl Plan {
             storage_max: Duration::from_millis(1 + rng.below(12)),
         };
         let span = Duration::from_millis(3000 + rng.below(5000));
-        let faults = fault::draw(&mut rng, brokers, CONSUMERS, span);
+        let mut faults = fault::draw(&mut rng, brokers, CONSUMERS, span);
+        faults.extend(fault::draw_contest(seed, brokers, span));
+        faults.sort_by_key(|fault| fault.at_ms);
         Plan { seed, brokers, latencies, span, faults }
     }
 

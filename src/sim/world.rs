@@ -99,6 +99,8 @@ pub struct World {
     nodes: BTreeMap<BrokerId, Node>,
     /// Directed links that are cut.
     cuts: BTreeSet<(BrokerId, BrokerId)>,
+    /// The same, until all of them heal together.
+    splits: BTreeSet<(BrokerId, BrokerId)>,
     /// By the pair, lower id first.
     links: BTreeMap<(BrokerId, BrokerId), Link>,
     /// Brokers that clients can't reach.
@@ -147,6 +149,7 @@ impl World {
             queue: Queue::default(),
             nodes: BTreeMap::new(),
             cuts: BTreeSet::new(),
+            splits: BTreeSet::new(),
             links: BTreeMap::new(),
             hidden: BTreeSet::new(),
             stream_ends: BTreeMap::new(),
@@ -379,6 +382,16 @@ impl World {
         } else {
             self.cuts.remove(&(from, to));
         }
+    }
+
+    /// Cuts the link between two brokers in both directions, until `heal_splits`, whatever else cuts and heals it.
+    pub fn split(&mut self, a: BrokerId, b: BrokerId) {
+        self.splits.extend([(a, b), (b, a)]);
+    }
+
+    /// Ends all splits.
+    pub fn heal_splits(&mut self) {
+        self.splits.clear();
     }
 
     /// The link between two brokers closes, and can't be opened again until it is up: both ends are told, what was on
@@ -615,6 +628,7 @@ impl World {
                 }
                 Output::Send { to: Conn::Peer { broker: to, lane, outbound }, bytes } => {
                     if !self.cuts.contains(&(id, to))
+                        && !self.splits.contains(&(id, to))
                         && let Some(life) = self.life_of(id, to)
                     {
                         let from = Conn::Peer { broker: id, lane, outbound: !outbound };
