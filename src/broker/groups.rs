@@ -53,17 +53,18 @@ impl Broker {
         for change in self.replicas.take_role_changes() {
             match change {
                 RoleChange::BecameLeader { tp, epoch } if tp.topic.as_str() == OFFSETS_TOPIC => {
-                    self.groups.coordinator.on_leader(now, tp.partition, epoch, &mut self.fx);
-                    let next = self.replicas.status(&tp).map_or(Offset::ZERO, |status| status.log_start);
-                    let load = Load { epoch, next, pending: None, retry_at: None };
-                    self.groups.loads.insert(tp.partition, load);
-                    self.go_on_loading(now, tp.partition);
+                    self.begin_loading(now, &tp, epoch);
+                }
+                RoleChange::CutBack { tp, epoch, end } if tp.topic.as_str() == OFFSETS_TOPIC => {
+                    self.offsets_lost(now, &tp, epoch, end);
                 }
                 RoleChange::Resigned { tp, .. } if tp.topic.as_str() == OFFSETS_TOPIC => {
                     self.groups.loads.remove(&tp.partition);
                     self.groups.coordinator.on_resigned(now, tp.partition, &mut self.fx);
                 }
-                RoleChange::BecameLeader { .. } | RoleChange::Resigned { .. } => {}
+                RoleChange::BecameLeader { .. }
+                | RoleChange::Resigned { .. }
+                | RoleChange::CutBack { .. } => {}
             }
         }
         for (id, found) in self.replicas.take_local_reads() {
@@ -76,6 +77,26 @@ impl Broker {
             }
         }
         self.append_group_writes(now);
+    }
+
+    fn begin_loading(&mut self, now: Instant, tp: &TopicPartition, epoch: LeaderEpoch) {
+        self.groups.coordinator.on_leader(now, tp.partition, epoch, &mut self.fx);
+        let next = self.replicas.status(tp).map_or(Offset::ZERO, |status| status.log_start);
+        let load = Load { epoch, next, pending: None, retry_at: None };
+        self.groups.loads.insert(tp.partition, load);
+        self.go_on_loading(now, tp.partition);
+    }
+
+    /// Storage has lost what was appended at and after `from`. What was decided since is undone and answered now; what was
+    /// only loaded can't be told apart, and is loaded again.
+    fn offsets_lost(&mut self, now: Instant, tp: &TopicPartition, epoch: LeaderEpoch, from: Offset) {
+        let coordinator = &mut self.groups.coordinator;
+        if coordinator.is_active(tp.partition) {
+            let error = ErrorCode::KafkaStorageError;
+            return coordinator.lost(now, tp.partition, from, error, &mut self.fx);
+        }
+        coordinator.on_resigned(now, tp.partition, &mut self.fx);
+        self.begin_loading(now, tp, epoch);
     }
 
     fn append_group_writes(&mut self, now: Instant) {

@@ -11,7 +11,7 @@ use crate::protocol::records::decode_records;
 use crate::quorum::{Committed, Snapshot};
 use crate::replica::{LiveBroker, PartitionSpec};
 use crate::time::Instant;
-use crate::types::{LogId, Offset, TopicId, TopicPartition};
+use crate::types::{LogId, Offset, TopicId, TopicName, TopicPartition};
 
 use super::Broker;
 
@@ -75,19 +75,25 @@ impl Broker {
             self.replicas.set_live_brokers(now, live, &mut self.fx);
         }
         let mut removed = Vec::new();
+        let mut gone = Vec::new();
         for (id, topic) in &changes.removed {
-            removed.extend(
-                topic.partitions.keys().map(|partition| LogId { topic_id: *id, partition: *partition }),
-            );
+            let logs = topic.partitions.keys().map(|index| LogId { topic_id: *id, partition: *index });
+            removed.extend(logs);
+            // Unless there is another of its name by now.
+            gone.extend(self.image.topic_named(&topic.name).is_none().then(|| topic.name.clone()));
         }
         let changed = self.specs(&changes);
-        let topics_changed = !removed.is_empty() || !changed.is_empty();
+        // Not all topics there are: an ISR changes often.
+        let counts: BTreeMap<TopicName, usize> = changed
+            .iter()
+            .filter_map(|spec| {
+                Some((spec.tp.topic.clone(), self.image.topic(spec.topic_id)?.partitions.len()))
+            })
+            .collect();
         let epoch = self.lifecycle.broker_epoch();
         self.replicas.apply(now, changed, removed, epoch, &mut self.fx);
-        if topics_changed {
-            let counts: BTreeMap<_, _> =
-                self.image.topics().map(|(_, topic)| (topic.name.clone(), topic.partitions.len())).collect();
-            self.groups.coordinator.set_topics(now, counts, &mut self.fx);
+        if !gone.is_empty() || !counts.is_empty() {
+            self.groups.coordinator.topics_changed(now, counts, &gone, &mut self.fx);
         }
         if !std::mem::replace(&mut self.caught_up, true) {
             // All topics there are have claimed their logs.

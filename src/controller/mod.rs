@@ -69,7 +69,9 @@ impl Controller {
         }
     }
 
-    /// Begins to decide, on what is committed. Every broker that was unfenced gets a whole session to be heard in.
+    /// Begins to decide, on what is committed. Every broker that was unfenced gets a whole session to be heard in, as in
+    /// Kafka: heartbeats are not in the metadata log, so when one came last only the controller before knew. (A broker that
+    /// ends together with that controller is fenced later for it, by the time of the election.)
     pub fn activate(&mut self, now: Instant, image: MetadataImage) {
         let timeout = self.config.broker_session_timeout();
         self.sessions = image

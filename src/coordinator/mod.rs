@@ -209,21 +209,28 @@ impl GroupCoordinator {
         }
     }
 
-    /// The topics there are, with their numbers of partitions. Commits to others are refused with
-    /// UNKNOWN_TOPIC_OR_PARTITION, and offsets of partitions that are gone are deleted. Until the first call, every
-    /// topic is taken to exist and `__consumer_offsets` to have the configured number of partitions.
-    pub fn set_topics(&mut self, now: Instant, topics: BTreeMap<TopicName, usize>, fx: &mut Effects) {
-        let gone: Vec<TopicName> = match &self.core.topics {
-            Some(before) => before.keys().filter(|topic| !topics.contains_key(topic)).cloned().collect(),
-            None => Vec::new(),
-        };
-        self.core.topics = Some(topics);
+    /// Topics that are new or have other numbers of partitions than before, and those that are gone; all topics there are in
+    /// the first call. Commits to others are refused with UNKNOWN_TOPIC_OR_PARTITION, and offsets of topics that are gone are
+    /// deleted. Until the first call, every topic is taken to exist and `__consumer_offsets` to have the configured number
+    /// of partitions.
+    pub fn topics_changed(
+        &mut self,
+        now: Instant,
+        changed: BTreeMap<TopicName, usize>,
+        gone: &[TopicName],
+        fx: &mut Effects,
+    ) {
+        let topics = self.core.topics.get_or_insert_default();
+        for topic in gone {
+            topics.remove(topic);
+        }
+        topics.extend(changed);
         if gone.is_empty() {
             return;
         }
         let partitions: Vec<PartitionIndex> = self.shards.keys().copied().collect();
         for partition in partitions {
-            self.on_shard(now, partition, fx, |shard, turn| shard.topics_deleted(turn, &gone));
+            self.on_shard(now, partition, fx, |shard, turn| shard.topics_deleted(turn, gone));
         }
     }
 
@@ -348,8 +355,7 @@ impl GroupCoordinator {
         self.on_shard(now, partition, fx, |shard, turn| shard.committed(turn, high_watermark));
     }
 
-    /// Storage lost what was appended at and after `from`, in an unchanged epoch: those writes have failed. (Without this
-    /// call they do when the next write is appended in their place, or time out.)
+    /// Storage lost what was appended at and after `from`, in an unchanged epoch: those writes have failed.
     pub fn lost(
         &mut self,
         now: Instant,

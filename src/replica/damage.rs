@@ -34,7 +34,7 @@ impl ReplicaManager {
         ErrorCode::NotLeaderOrFollower
     }
 
-    /// True once after damage was found: others have to lead what this broker leads.
+    /// True once after damage was found, or a leader got stuck: others have to lead what this broker leads.
     pub fn take_steps_aside(&mut self) -> bool {
         std::mem::take(&mut self.steps_aside)
     }

@@ -35,7 +35,8 @@ impl ReplicaManager {
         }
     }
 
-    /// Asks for followers that lag to leave their ISRs. `due` is when this look was to be: if that is long ago, this
+    /// Asks for followers that lag to leave their ISRs; and lets others lead where a failed write has left this leader
+    /// waiting for a follower that is away. `due` is when this look was to be: if that is long ago, this
     /// broker was paused, and its followers get the time to show up again.
     pub(super) fn check_isrs(&mut self, now: Instant, due: Instant) {
         let interval = self.isr_check_interval();
@@ -44,14 +45,20 @@ impl ReplicaManager {
             return;
         }
         let lag_max = self.config.replica_lag_time_max();
+        let mut stuck = false;
         for log in self.led() {
             let shrunk = self.partitions.get(&log).and_then(|p| p.shrunk_isr(now, lag_max));
             if let Some(isr) = shrunk {
                 self.propose_isr(log, isr);
             }
+            stuck |= self.partitions.get(&log).is_some_and(|partition| {
+                partition.leading().is_some_and(|leader| leader.is_stuck(now, &partition.isr, lag_max))
+            });
             // A follower outside the ISR that has stopped holds the high watermark back no longer.
             self.touched.insert(log);
         }
+        // Where too few others are in sync, nobody may be left to lead: better a partition that takes no records.
+        self.steps_aside |= stuck && self.under_min_isr() == 0;
     }
 
     fn propose_isr(&mut self, log: LogId, isr: Vec<BrokerId>) {

@@ -162,6 +162,15 @@ impl Leader {
     pub(super) fn followers_ahead(&self) -> bool {
         !self.ahead.is_empty()
     }
+
+    /// True when such a follower is silent, and out of the ISR for it: it may not come back for long, and with it what it
+    /// holds. Only a new leader epoch tells that apart from what is appended from now on.
+    pub(super) fn is_stuck(&self, now: Instant, isr: &[BrokerId], lag_max: Duration) -> bool {
+        let gone = |(id, follower): (&BrokerId, &FollowerProgress)| {
+            self.ahead.contains_key(id) && !isr.contains(id) && follower.is_silent(now, lag_max)
+        };
+        self.followers.iter().any(gone)
+    }
 }
 
 #[cfg(test)]

@@ -253,7 +253,7 @@ impl ReplicaManager {
             .collect()
     }
 
-    /// Changes of this broker's role in partitions of internal topics since the last call, in order.
+    /// What became of partitions of internal topics since the last call, in order.
     pub fn take_role_changes(&mut self) -> Vec<RoleChange> {
         std::mem::take(&mut self.role_changes)
     }

@@ -1,7 +1,9 @@
 //! What the broker tells its replicas of the cluster, and what they tell its coordinators.
 
 use crate::config::TopicConfig;
-use crate::types::{BrokerEpoch, BrokerId, LeaderEpoch, LogId, PartitionEpoch, TopicId, TopicPartition};
+use crate::types::{
+    BrokerEpoch, BrokerId, LeaderEpoch, LogId, Offset, PartitionEpoch, TopicId, TopicPartition,
+};
 
 /// One partition as the metadata log has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +48,7 @@ pub struct LiveBroker {
     pub rack: Option<String>,
 }
 
-/// A change of this broker's role in a partition of an internal topic: what coordinators live by.
+/// What became of a partition of an internal topic here: what coordinators live by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoleChange {
     /// This broker leads the partition from now on.
@@ -62,5 +64,14 @@ pub enum RoleChange {
         tp: TopicPartition,
         /// The last leader epoch it led in.
         epoch: LeaderEpoch,
+    },
+    /// This broker leads the partition as before, and a write has failed: what was appended last is gone.
+    CutBack {
+        /// The partition.
+        tp: TopicPartition,
+        /// The leader epoch.
+        epoch: LeaderEpoch,
+        /// Where the log ends now.
+        end: Offset,
     },
 }

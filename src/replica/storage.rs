@@ -9,7 +9,9 @@ use crate::time::{Duration, Instant};
 use crate::types::{LogId, Offset};
 
 use super::checkpoint::{self, HIGH_WATERMARK_CHECKPOINT_KEY};
+use super::directory::is_internal;
 use super::manager::{Chore, IoFor, ReplicaManager};
+use super::spec::RoleChange;
 
 /// Between two writes of the high watermark checkpoint (Kafka's `replica.high.watermark.checkpoint.interval.ms`).
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
@@ -64,8 +66,13 @@ impl ReplicaManager {
         let failed_before = partition.log.storage_failed();
         let end_before = partition.log.log_end_offset();
         let outcome = partition.log.io_done(result);
-        if partition.log.log_end_offset() < end_before {
+        let end = partition.log.log_end_offset();
+        if end < end_before {
             partition.log_cut();
+            if partition.leading().is_some() && is_internal(&partition.tp.topic) {
+                let (tp, epoch) = (partition.tp.clone(), partition.leader_epoch);
+                self.role_changes.push(RoleChange::CutBack { tp, epoch, end });
+            }
         }
         if let IoOutcome::Failed { error, .. } = outcome {
             if !failed_before {

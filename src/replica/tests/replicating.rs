@@ -4,7 +4,7 @@ use super::harness::*;
 use crate::event::ClusterEvent;
 use crate::log::io::IoError;
 use crate::protocol::ErrorCode;
-use crate::types::{BrokerId, Offset};
+use crate::types::{BrokerId, Offset, PartitionEpoch};
 
 #[test]
 fn followers_have_what_the_leader_has_and_learn_the_high_watermark() {
@@ -111,6 +111,33 @@ fn a_leader_whose_write_failed_appends_nothing_until_its_followers_are_cut_back(
     cluster.run_for(10);
     assert_eq!(cluster.stored(1, &tp), ["good"]);
     assert_eq!(cluster.stored(2, &tp), ["good"]);
+}
+
+#[test]
+fn a_leader_whose_write_failed_steps_aside_when_a_follower_that_may_have_it_is_gone() {
+    for (min_isr, expected) in [(1, true), (2, false)] {
+        let mut cluster = Cluster::new(2);
+        let tp = cluster.create("t", &[1, 2], min_isr);
+        cluster.run_for(20);
+        cluster.storages.get_mut(&BrokerId(1)).unwrap().fail_next_write(IoError::QuotaExceeded);
+        cluster.produce(1, &tp, -1, batch_of(&["lost"]));
+        cluster.run_for(3);
+        cluster.crash(BrokerId(2));
+        // The controller fences it, and so takes it out of the ISR.
+        let spec = cluster.specs.get_mut(&log_of(&tp)).unwrap();
+        spec.isr = vec![BrokerId(1)];
+        spec.partition_epoch = PartitionEpoch(spec.partition_epoch.0 + 1);
+        cluster.publish(log_of(&tp));
+        let lag_max = cluster.config(BrokerId(1)).replica_lag_time_max();
+        let mut aside = false;
+        let steps = 4 * lag_max.as_millis() as u64 / 10;
+        for _ in 0..steps {
+            cluster.run_for(10);
+            aside |= cluster.with(BrokerId(1), |node, _| node.manager.take_steps_aside());
+        }
+        // Alone and below the minimum it stays: nobody else could lead.
+        assert_eq!(aside, expected, "min.insync.replicas {min_isr}");
+    }
 }
 
 #[test]
