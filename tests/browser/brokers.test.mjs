@@ -96,7 +96,6 @@ test('what can not leave is told why, and nothing changes', { timeout: 120_000 }
     const refused = async (work) => { try { await work(); return 'done' } catch (error) { return `${error.name}: ${error.message}` } }
     const answers = [
       await refused(() => cluster.decommission(9)),
-      await refused(() => cluster.decommission(1)),
       await refused(() => cluster.decommission(4)),
       await refused(() => admin.alterPartitionReassignments({ topics: [{ topic: 'wide', partitionAssignment: [{ partition: 0, replicas: [1, 7] }] }] })),
       await refused(() => admin.alterPartitionReassignments({ topics: [{ topic: 'wide', partitionAssignment: [{ partition: 0, replicas: null }] }] })),
@@ -104,13 +103,96 @@ test('what can not leave is told why, and nothing changes', { timeout: 120_000 }
     const { topics: [{ partitions: [{ replicas }] }] } = await admin.fetchTopicMetadata({ topics: ['wide'] })
     return { answers, replicas: replicas.sort(), states: cluster.brokers().map(({ state }) => state) }
   }, scenario)
-  const [unknown, voter, few, invalid, none] = outcome.answers
+  const [unknown, few, invalid, none] = outcome.answers
   assert.match(unknown, /TabmqOptionError: id: there is no broker 9/)
-  assert.match(voter, /KafkaJSNonRetriableError: Broker 1 is one of the quorum's voters \(1, 2, 3\)/)
   assert.match(few, /KafkaJSNonRetriableError: Topic 'wide' has 4 replicas, and without broker 4 only 3 brokers run/)
   assert.match(invalid, /KafkaJSProtocolError: .*broker 7, which is not registered/)
   assert.match(none, /KafkaJSProtocolError: .*No partition reassignment is in progress/)
   assert.deepEqual(outcome.replicas, [1, 2, 3, 4])
+  assert.deepEqual(outcome.states, Array(4).fill('running'))
+})
+
+test('the broker that votes and leads the quorum leaves it, its partitions and the cluster under load; another one takes its vote', { timeout: 240_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await browser.open(`${site.url}/pages/blank.html`)
+  const outcome = await page.evaluate(async (scenario) => {
+    const { flights, open, produceAll } = await import(scenario)
+    const cluster = await open({ brokers: 4 })
+    const admin = cluster.kafka().admin()
+    const quorum = async () => {
+      const { leaderId, voters, observers } = await admin.describeQuorum()
+      const ids = (replicas) => replicas.map(({ replicaId }) => replicaId).sort().join()
+      return { leaderId, voters: ids(voters), observers: ids(observers) }
+    }
+    await admin.createTopics({ topics: [{ topic: 'flights', numPartitions: 3, replicationFactor: 3 }] })
+    const before = await quorum()
+    const rows = (await flights()).slice(0, 8000)
+    const acked = await produceAll(cluster, 'flights', rows, 'origin', () => cluster.decommission(before.leaderId))
+    const after = await quorum()
+    const added = await cluster.addBroker()
+    await cluster.addVoter(added)
+    const more = await quorum()
+    const roles = cluster.brokers().find(({ id }) => id === added).roles.join()
+    await cluster.removeVoter(added)
+    const fewer = await quorum()
+    await cluster.close()
+    return { before, after, added, more, roles, fewer, acked, rows: rows.length }
+  }, scenario)
+  const { before, after, added, more, fewer } = outcome
+  const ids = (list) => list.sort().join()
+  const others = [1, 2, 3].filter((id) => id !== before.leaderId)
+  assert.deepEqual([before.voters, before.observers], ['1,2,3', '4'])
+  assert.ok(others.includes(after.leaderId), JSON.stringify(after))
+  assert.equal(after.voters, ids(others))
+  assert.equal(added, 5)
+  assert.equal(more.voters, ids([...others, 5]))
+  assert.equal(outcome.roles, 'broker,controller')
+  assert.deepEqual([fewer.voters, fewer.observers.split(',').includes('5')], [ids(others), true])
+  assert.equal(outcome.acked, outcome.rows)
+
+  // A tab that opens it later finds the brokers that are left, and all that was written.
+  await page.reload()
+  const later = await page.evaluate(async ({ scenario, acked }) => {
+    const { open, readAll } = await import(scenario)
+    const cluster = await open({ brokers: undefined })
+    const { voters } = await cluster.kafka().admin().describeQuorum()
+    const names = (await indexedDB.databases()).map(({ name }) => name)
+    return { read: await readAll(cluster, 'flights', acked), voters: voters.map(({ replicaId }) => replicaId), names, shown: cluster.brokers().map(({ id }) => id) }
+  }, { scenario, acked: outcome.acked })
+  assert.deepEqual([later.read.count, later.read.wrong], [outcome.acked, []])
+  assert.equal(ids(later.voters), ids(others))
+  assert.equal(ids(later.shown), ids([...others, 4, 5]))
+  assert.ok(!later.names.includes(`tabmq/test/${before.leaderId}`), later.names.join())
+})
+
+test('a voter that the quorum or a topic can not do without is told why, and stays', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await browser.open(`${site.url}/pages/blank.html`)
+  const outcome = await page.evaluate(async (scenario) => {
+    const { open } = await import(scenario)
+    const refused = async (work) => { try { await work(); return 'done' } catch (error) { return `${error.name}: ${error.message}` } }
+    const alone = await open({ brokers: 1, storage: 'memory', config: {} })
+    const last = await refused(() => alone.decommission(1))
+    await alone.destroy()
+    const cluster = await open({ brokers: 4, storage: 'memory' })
+    const admin = cluster.kafka().admin()
+    const { leaderId } = await admin.describeQuorum()
+    const [killed, leaving] = [1, 2, 3].filter((id) => id !== leaderId)
+    await cluster.kill(killed)
+    const majority = await refused(() => cluster.decommission(leaving))
+    await cluster.start(killed)
+    await admin.createTopics({ topics: [{ topic: 'wide', numPartitions: 1, replicationFactor: 4 }] })
+    const few = await refused(() => cluster.decommission(leaving))
+    const { voters } = await admin.describeQuorum()
+    return { last, majority, few, leaderId, leaving, voters: voters.length, states: cluster.brokers().map(({ state }) => state) }
+  }, scenario)
+  const { leaderId, leaving } = outcome
+  assert.match(outcome.last, /KafkaJSNonRetriableError: Broker 1 is the quorum's only voter: make another broker a voter first/)
+  assert.match(outcome.majority, new RegExp(`KafkaJSNonRetriableError: Without broker ${leaving} .* 2 of them have to run, and only ${leaderId} does`))
+  assert.match(outcome.few, new RegExp(`Topic 'wide' has 4 replicas, and without broker ${leaving} only 3 brokers run`))
+  assert.equal(outcome.voters, 3)
   assert.deepEqual(outcome.states, Array(4).fill('running'))
 })
 

@@ -5,6 +5,7 @@ import { Connections, HOST_PREFIX, PORT } from './connections.js'
 import { moveAway } from './decommission.js'
 import { KafkaJSNonRetriableError, TabmqOptionError, TabmqStartError } from './errors.js'
 import { Kafka } from './kafka.js'
+import { checkQuorumWithout, leaveQuorum } from './voters.js'
 
 export const READY_WAIT_MS = 30000
 const STOP_WAIT_MS = 30000
@@ -275,30 +276,31 @@ export class Cluster {
   }
 
   /**
-   * Takes a broker out of the cluster for good: its replicas move to the others while they are read and written, it stops,
-   * and its data is deleted. `decommission` events tell how far that is. When it fails, what was begun goes on.
+   * Takes a broker out of the cluster for good: its replicas move to the others while they are read and written, it votes no
+   * longer, it stops, and its data is deleted. `decommission` events tell how far that is. When it fails, what was begun goes on.
    */
   decommission (id) {
     return this.#inTurn(async () => {
-      const { brokers, voters } = this.#catalog
+      const { brokers } = this.#catalog
       if (!brokers.includes(id)) throw new TabmqOptionError('id', `there is no broker ${id}`)
-      if (voters.includes(id)) {
-        throw new KafkaJSNonRetriableError(`Broker ${id} is one of the quorum's voters (${voters.join(', ')}): only others can leave`)
-      }
       const servers = () => brokers.map((broker) => `${HOST_PREFIX}${broker}:${PORT}`)
       const admin = new Kafka({ connect: (host, port) => this.connect(host, port), bootstrapServers: servers }, { clientId: 'decommission' }).admin()
       try {
+        await checkQuorumWithout(admin, id, this.#runningBut(id))
         for (let left = await this.#moveAway(admin, id); ; left = await this.#moveAway(admin, id)) {
           if (left === 0 && !this.#workers.has(id)) break
           // Created on it meanwhile, by a controller that thought it would come back.
           if (left > 0 && !this.#workers.has(id)) await this.start(id)
           else if (left === 0) {
+            await leaveQuorum(admin, id)
             this.#tellLeaving(id, 'stopping')
             await this.stop(id)
           }
         }
+        // It may have been away all the while.
+        const voters = await leaveQuorum(admin, id)
         await admin._unregisterBroker(id)
-        await this.#forget(id)
+        await this.#forget(id, voters)
         this.#tellLeaving(id, 'gone')
       } finally {
         await admin.disconnect()
@@ -310,10 +312,13 @@ export class Cluster {
     this.#emit({ type: 'decommission', broker: id, phase, partitions, of })
   }
 
+  #runningBut (id) {
+    return this.brokers().filter((broker) => broker.state === 'running' && broker.id !== id).map((broker) => broker.id)
+  }
+
   /** Moves all replicas off a broker, and waits until they are gone; gives how many there were. */
   async #moveAway (admin, id) {
-    const others = this.brokers().filter((broker) => broker.state === 'running' && broker.id !== id).map((broker) => broker.id)
-    const held = await moveAway(admin, this.model, id, others)
+    const held = await moveAway(admin, this.model, id, this.#runningBut(id))
     // A broker that answers may be behind; what the brokers told is as new as can be.
     const told = () => [...this.model.topics.values()].flat().filter((partition) => partition?.replicas.includes(id)).length
     if (held.length === 0 && told() === 0) return 0
@@ -345,11 +350,11 @@ export class Cluster {
     return held.length
   }
 
-  /** A broker is no more: its data is deleted. */
-  async #forget (id) {
+  /** A broker is no more: its data is deleted. `voters` are who a new one asks for the quorum from then on. */
+  async #forget (id, voters = this.#catalog.voters) {
     this.#gone(id, 'stopped', false)
     const { brokers, gone } = this.#catalog
-    await this.#saveCatalog({ ...this.#catalog, brokers: brokers.filter((other) => other !== id), gone: [...gone, id] })
+    await this.#saveCatalog({ ...this.#catalog, voters, brokers: brokers.filter((other) => other !== id), gone: [...gone, id] })
     for (const link of [...this.#links.keys()]) if (link.split('>').includes(String(id))) this.#links.delete(link)
     this.#memory.delete(id)
     this.#silent.delete(id)

@@ -110,11 +110,12 @@ export interface Cluster extends AsyncDisposable {
   addVoter (id: number): Promise<void>
   removeVoter (id: number): Promise<void>
   /**
-   * Takes a broker out for good: its replicas move to the others while they are read and written (leadership first), it stops,
-   * and its data is deleted. `decommission` events tell the `phase` ('moving', 'stopping', 'gone') and how many `partitions` of
-   * how many are still on it. Rejects (KafkaJSNonRetriableError) when it votes in the quorum, when too few brokers remain for a
-   * topic's replicas, when a partition on it has no leader, or when nothing moves for a minute; what was begun goes on then,
-   * and another call as well. The signal ends the wait, not what was begun.
+   * Takes a broker out for good: its replicas move to the others while they are read and written (leadership first), it votes no
+   * longer, it stops, and its data is deleted. `decommission` events tell the `phase` ('moving', 'stopping', 'gone') and how many
+   * `partitions` of how many are still on it. Rejects (KafkaJSNonRetriableError) when it is the quorum's only voter, when too few
+   * of the other voters run to decide anything, when too few brokers remain for a topic's replicas, when a partition on it has no
+   * leader, or when nothing moves for a minute; what was begun goes on then, and another call as well. The signal ends the wait,
+   * not what was begun.
    */
   decommission (id: number, options?: { signal?: AbortSignal }): Promise<void>
   setLink (from: number, to: number, faults?: LinkFaults): void

@@ -1,5 +1,5 @@
 // Which brokers vote in the quorum that decides on the cluster's metadata (KIP-853): changed one at a time.
-import { TabmqOptionError } from './errors.js'
+import { KafkaJSNonRetriableError, TabmqOptionError } from './errors.js'
 
 /** Makes a broker a voter, or a voter a broker that only follows; resolves when that is committed. */
 export async function changeVoter (cluster, id, votes) {
@@ -15,4 +15,47 @@ export async function changeVoter (cluster, id, votes) {
   } finally {
     await admin.disconnect()
   }
+}
+
+/**
+ * Throws where broker `id` votes and the quorum could not do without it: nobody would be left, or too few of those that are.
+ * @param {import('./kafka.js').Admin} admin @param {number} id @param {number[]} others the other brokers that run
+ */
+export async function checkQuorumWithout (admin, id, others) {
+  const voters = await voterIds(admin)
+  if (!voters.includes(id)) return
+  const left = voters.filter((voter) => voter !== id)
+  if (left.length === 0) throw new KafkaJSNonRetriableError(`Broker ${id} is the quorum's only voter: make another broker a voter first`)
+  const majority = Math.floor(left.length / 2) + 1
+  const up = left.filter((voter) => others.includes(voter))
+  if (up.length < majority) {
+    throw new KafkaJSNonRetriableError(`Without broker ${id} the quorum's voters are ${left.join(', ')}. ${majority} of them have to run, ` +
+      `and ${up.length === 0 ? 'none does' : `only ${up.join(', ')} does`}: start another one first`)
+  }
+}
+
+/**
+ * Takes broker `id` out of the quorum, if it votes; gives the voters that are left.
+ * @param {import('./kafka.js').Admin} admin @param {number} id
+ */
+export async function leaveQuorum (admin, id) {
+  const { voters } = await admin.describeQuorum()
+  const own = voters.find(({ replicaId }) => replicaId === id)
+  if (!own) return voters.map(({ replicaId }) => replicaId)
+  let failure
+  try {
+    await admin.removeRaftVoter({ voterId: id, voterDirectoryId: own.directoryId })
+  } catch (error) {
+    failure = error
+  }
+  // A leader that took itself out leads no longer, and its answer may be lost for it.
+  const left = await voterIds(admin)
+  if (left.includes(id)) throw failure ?? new KafkaJSNonRetriableError(`Broker ${id} votes again: somebody made it a voter meanwhile`)
+  return left
+}
+
+/** @param {import('./kafka.js').Admin} admin */
+async function voterIds (admin) {
+  const { voters } = await admin.describeQuorum()
+  return voters.map(({ replicaId }) => replicaId)
 }
