@@ -81,6 +81,15 @@ pub enum ClusterEvent {
         /// How many it has now.
         partitions: usize,
     },
+    /// The controller changed a config of a topic. Those that a new topic begins with are not told.
+    ConfigChanged {
+        /// The topic.
+        topic: TopicName,
+        /// The config.
+        name: String,
+        /// Its value; none: its default again.
+        value: Option<String>,
+    },
     /// The controller deleted a topic.
     TopicDeleted {
         /// Its name.

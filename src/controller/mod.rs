@@ -24,7 +24,7 @@ use crate::event::ClusterEvent;
 use crate::protocol::Response;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
-use crate::types::BrokerId;
+use crate::types::{BrokerId, PartitionIndex};
 
 use brokers::Session;
 pub use features::{ELR_FEATURE, FEATURES, Feature};
@@ -165,6 +165,15 @@ impl Controller {
             MetadataRecord::RemoveTopic { id } => {
                 let topic = changes.removed.get(id)?.name.clone();
                 Some(ClusterEvent::TopicDeleted { topic })
+            }
+            MetadataRecord::Config { resource: Resource::Topic(topic), name, value } => {
+                // A new topic's configs come before its partitions.
+                self.image.partition(self.image.topic_id(topic)?, PartitionIndex(0))?;
+                Some(ClusterEvent::ConfigChanged {
+                    topic: topic.clone(),
+                    name: name.clone(),
+                    value: value.clone(),
+                })
             }
             MetadataRecord::Partition { topic, partition, .. }
             | MetadataRecord::PartitionChange { topic, partition, .. } => {

@@ -117,6 +117,32 @@ test('configs: changed ones stand out with their default beside them; editing, a
   await says(page, 'tabmq-topic-configs', /Every config has its default/)
 })
 
+test('a config that is changed elsewhere is shown by itself, told on the timeline, and held by a pause', { timeout: 90_000 }, async (t) => {
+  const { page } = await open(t)
+  await createTopic(page, { topic: 'orders', numPartitions: 1, replicationFactor: 3, configEntries: [{ name: 'segment.ms', value: '60000' }] })
+  await page.click('a.topic-link')
+  const changed = () => page.$$eval('tr:has(.changed)', (rows) => rows.map((row) => [...row.querySelectorAll('td')].slice(0, 2).map((cell) => cell.querySelector('code').textContent).join('=')))
+  await becomes(changed, ['segment.ms=60000'])
+  // Another client: the page's own is not asked.
+  const alter = (name, value) => page.evaluate(async ([name, value]) => {
+    const admin = /** @type {any} */ (globalThis).tabmq.cluster.kafka({ clientId: 'elsewhere' }).admin()
+    await admin.alterConfigs({ resources: [{ type: 2, name: 'orders', configEntries: [{ name, value }] }] })
+    await admin.disconnect()
+  }, [name, value])
+  await alter('retention.ms', '3600000')
+  await becomes(changed, ['retention.ms=3600000', 'segment.ms=60000'])
+  await page.click('.pause')
+  await page.waitForSelector('.pause.on')
+  await alter('retention.ms', null)
+  await says(page, '.paused', /1 event is waiting/)
+  assert.deepEqual(await changed(), ['retention.ms=3600000', 'segment.ms=60000'])
+  await page.click('.pause')
+  await becomes(changed, ['segment.ms=60000'])
+  await goTo(page, 'watch')
+  await says(page, '.timeline', /set retention\.ms of orders back to its default[^]*set retention\.ms of orders to 3600000/)
+  assert.doesNotMatch(await page.textContent('.timeline'), /segment\.ms/, 'what it was created with is told by its creation')
+})
+
 test('a partition is drawn to scale: segments, log start, watermark, and where a group has committed and reads', { timeout: 120_000 }, async (t) => {
   const { page, site } = await open(t)
   await createTopic(page, { topic: 'orders', numPartitions: 1, replicationFactor: 3, configEntries: [{ name: 'segment.bytes', value: '20000' }] })

@@ -173,6 +173,12 @@ fn the_older_way_to_alter_configs_unsets_what_it_does_not_name() {
         value: value.map(str::to_owned),
     };
     assert_eq!(decision.records, [record("retention.ms", Some("3000")), record("segment.ms", None)]);
+    let told = |name: &str, value: Option<&str>| ClusterEvent::ConfigChanged {
+        topic: "t".into(),
+        name: name.to_owned(),
+        value: value.map(str::to_owned),
+    };
+    assert_eq!(decision.events, [told("retention.ms", Some("3000")), told("segment.ms", None)]);
     let Some(Response::AlterConfigs(response)) = &decision.response else { panic!("{decision:?}") };
     assert_eq!(response.responses[0].error_code, 0);
 }

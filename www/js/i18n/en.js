@@ -363,6 +363,8 @@ export default {
   'event.unfenced': 'unfenced broker {id}: it may lead',
   'event.topicCreated': { one: 'created topic {topic}: {count} partition, {replicas} replicas', other: 'created topic {topic}: {count} partitions, {replicas} replicas each' },
   'event.topicDeleted': 'deleted topic {topic}',
+  'event.configSet': 'set {name} of {topic} to {value}',
+  'event.configReset': 'set {name} of {topic} back to its default',
   'event.partitionsCreated': 'topic {topic} has {count} partitions now',
   'event.noLeader': '{place} has no leader: no in-sync replica is alive',
   'event.elected': 'elected broker {leader} leader of {place} (epoch {epoch}); in sync: {isr}',

@@ -360,6 +360,8 @@ export default {
   'event.unfenced': '{id}번 브로커의 격리를 풂: 리더가 될 수 있음',
   'event.topicCreated': '{topic} 토픽을 만듦: 파티션 {count}개, 레플리카 {replicas}개씩',
   'event.topicDeleted': '{topic} 토픽을 삭제함',
+  'event.configSet': '{topic} 토픽의 {name} 값을 {value}(으)로 바꿈',
+  'event.configReset': '{topic} 토픽의 {name} 값을 기본값으로 되돌림',
   'event.partitionsCreated': '{topic} 토픽의 파티션이 이제 {count}개',
   'event.noLeader': '{place} 파티션에 리더가 없음: 살아 있는 동기화 레플리카가 없음',
   'event.elected': '{leader}번 브로커를 {place} 파티션의 리더로 선출함(에포크 {epoch}), ISR: {isr}',

@@ -4,6 +4,7 @@
 //   slice      changes when
 //   brokers    a broker's state, its role in the quorum, the controller
 //   topics     topics, leaders, ISR
+//   configs    of topics
 //   progress   offsets, bytes and segments of replicas (frequent)
 //   groups     a group's state, members
 //   commits    committed offsets, and where clients read (frequent)
@@ -18,7 +19,7 @@ import { Meter } from './meter.js'
 import { concerns } from './timeline.js'
 
 /**
- * @typedef {'brokers'|'topics'|'progress'|'groups'|'commits'|'links'|'traffic'|'timeline'|'page'|'held'} Slice
+ * @typedef {'brokers'|'topics'|'configs'|'progress'|'groups'|'commits'|'links'|'traffic'|'timeline'|'page'|'held'} Slice
  * @typedef {import('../source/cluster-source.js').ClusterSource} ClusterSource
  * @typedef {import('../source/cluster-source.js').ClusterEvent} ClusterEvent
  */
@@ -38,7 +39,8 @@ const TOUCHES = {
   brokerRemoved: ['brokers'],
   storageFailed: ['brokers'],
   topicCreated: ['topics'],
-  topicDeleted: ['topics', 'progress'],
+  topicDeleted: ['topics', 'configs', 'progress'],
+  configChanged: ['configs'],
   partitionsCreated: ['topics'],
   partitionChanged: ['topics'],
   partitionRole: ['topics'],

@@ -60,6 +60,7 @@ export function inWords (event, at) {
     case 'brokerUnfenced': return words('unfenced', { id }, 'good')
     case 'topicCreated': return words('topicCreated', { topic, count: event.partitions, replicas: event.replicationFactor }, 'good')
     case 'topicDeleted': return words('topicDeleted', { topic })
+    case 'configChanged': return event.value === null || event.value === undefined ? words('configReset', { topic, name: event.name }) : words('configSet', { topic, name: event.name, value: event.value })
     case 'partitionsCreated': return words('partitionsCreated', { topic, count: event.partitions })
     case 'partitionChanged': return changed(event, place)
     case 'truncated': return words('truncated', { place, from, to })

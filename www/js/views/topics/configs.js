@@ -1,5 +1,5 @@
-// A topic's configs: which are there, what they are by default, and changing them. No event tells of them, so they are asked
-// for once a topic, and again when its page is opened or they were changed here.
+// A topic's configs: which are there, what they are by default, and changing them. They are asked for once a topic; events tell
+// of their changes, wherever those were made.
 import { html } from 'lit'
 import { View } from '../../kit/view.js'
 import { Form, field } from '../../kit/field.js'
@@ -18,35 +18,79 @@ const BROKER = 4
 
 /** By topic; a failure is kept as such. @type {Map<string, { entries: Entry[], failure: string }>} */
 const known = new Map()
+/** By topic: what events told, by config; null: its default. @type {Map<string, Map<string, string | null>>} */
+const changes = new Map()
+/** Events that came during a pause, which holds what changes by itself. @type {any[]} */
+let held = []
 /** @type {Set<string>} */
 const asked = new Set()
-let knownOf = null
+let listening = false
 /** @type {Entry[] | null} What a topic gets from the brokers. */
 let brokerEntries = null
 
-function fresh () {
-  if (knownOf === app.admin) return
-  knownOf = app.admin
-  known.clear()
-  asked.clear()
-  brokerEntries = null
+const HEARD = ['configChanged', 'topicCreated', 'topicDeleted', 'ownerChanged']
+
+function listen () {
+  if (listening) return
+  listening = true
+  app.source.subscribe((event) => {
+    if (!HEARD.includes(event.type)) return
+    held.push(event)
+    settle()
+  })
+}
+
+function settle () {
+  if (app.store.paused) return
+  for (const event of held) take(event)
+  held = []
+}
+
+function take ({ type, topic, name, value = null }) {
+  // Other brokers, of which we may not have heard for a while.
+  if (type === 'ownerChanged') {
+    known.clear()
+    changes.clear()
+    return
+  }
+  if (type !== 'configChanged') {
+    known.delete(topic)
+    changes.delete(topic)
+    return
+  }
+  if (!changes.has(topic)) changes.set(topic, new Map())
+  changes.get(topic).set(name, value)
+  const found = known.get(topic)
+  if (found) found.entries = asTold(topic, found.entries)
+}
+
+/** @param {string} topic @param {Entry[]} entries */
+function asTold (topic, entries) {
+  const told = changes.get(topic)
+  if (!told) return entries
+  return entries.map((entry) => {
+    const value = told.get(entry.configName)
+    if (value === undefined) return entry
+    return { ...entry, configValue: value ?? defaultOf(entry), isDefault: value === null }
+  })
 }
 
 /** What is known; asked for when nothing is. @param {string} topic */
 export function configsOf (topic) {
-  fresh()
+  listen()
+  settle()
   if (!known.has(topic)) ask(topic)
   return known.get(topic) ?? null
 }
 
 /** @param {string} topic */
-export async function ask (topic) {
-  fresh()
+async function ask (topic) {
   if (asked.has(topic)) return
   asked.add(topic)
   try {
     const { resources: [{ configEntries }] } = await app.admin.describeConfigs({ resources: [{ type: TOPIC, name: topic }] })
-    known.set(topic, { entries: configEntries, failure: '' })
+    // A broker may answer a little before it has heard of a change.
+    known.set(topic, { entries: asTold(topic, configEntries), failure: '' })
   } catch (error) {
     known.set(topic, { entries: known.get(topic)?.entries ?? [], failure: explain(error) })
   }
@@ -54,29 +98,11 @@ export async function ask (topic) {
   app.store.changed()
 }
 
-/** A broker may answer a little before it has heard of a change. */
-const HEARD_WAIT_MS = 5000
-const AGAIN_MS = 50
-
-/** Asks until a changed config is told as it is now. @param {string} topic @param {(entries: Entry[]) => boolean} heard */
-async function askUntil (topic, heard) {
-  const deadline = Date.now() + HEARD_WAIT_MS
-  for (;;) {
-    await ask(topic)
-    if (heard(known.get(topic)?.entries ?? []) || Date.now() > deadline) return
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
-  }
-}
-
-/** @param {string} topic */
-export const forget = (topic) => known.delete(topic)
-
 /** @param {string} topic @param {string} name @returns {string | undefined} */
 export const configOf = (topic, name) => configsOf(topic)?.entries.find(({ configName }) => configName === name)?.configValue
 
 /** `min.insync.replicas` of a topic without one of its own; 1 until it is known. */
 export function minIsrByDefault () {
-  fresh()
   if (!brokerEntries) {
     brokerEntries = []
     const id = app.store.brokers().find(({ state }) => state === 'running')?.id
@@ -107,7 +133,7 @@ const DAY_MS = 86400000
 const days = (ms) => ms >= DAY_MS ? t('topics.days', { count: Math.round(ms / DAY_MS) }) : duration(ms)
 
 class TopicConfigs extends View {
-  static slices = ['page']
+  static slices = ['configs', 'page']
   static properties = { topic: {}, all: { state: true } }
 
   constructor () {
@@ -118,11 +144,7 @@ class TopicConfigs extends View {
 
   connectedCallback () {
     super.connectedCallback()
-    if (this.topic) ask(this.topic)
-  }
-
-  updated (changed) {
-    if (changed.has('topic') && this.topic) ask(this.topic)
+    if (known.get(this.topic)?.failure) ask(this.topic)
   }
 
   render () {
@@ -162,7 +184,6 @@ function editConfig (topic, entry) {
       error.field = 'value'
       throw error
     }
-    await askUntil(topic, (entries) => entries.some((one) => one.configName === name && (value === null ? one.isDefault : one.configValue === value)))
     toast(value === null ? t('topics.configReset', { name, topic }) : t('topics.configSet', { name, topic, value }), 'good')
     dialog.close()
   }

@@ -6,7 +6,6 @@ import { app } from '../../app.js'
 import { explain, t } from '../../i18n/index.js'
 import { toast } from '../../shell/toasts.js'
 import { commandsOf } from '../../commands/index.js'
-import { forget } from './configs.js'
 
 /** Asks first. True when it is gone. @param {string} topic */
 export async function removeTopic (topic) {
@@ -14,7 +13,6 @@ export async function removeTopic (topic) {
   if (!await confirm({ title: t('topics.deleteTitle', { topic }), text, action: t('topics.delete'), danger: true })) return false
   try {
     await app.admin.deleteTopics({ topics: [topic] })
-    forget(topic)
     toast(t('topics.deleted', { topic }), 'good')
     return true
   } catch (error) {

@@ -22,7 +22,7 @@ const EVERY_MS = 200
 const OPEN_MAX = 4
 
 class Topic extends View {
-  static slices = ['topics', 'progress', 'traffic', 'groups', 'commits', 'brokers', 'page']
+  static slices = ['topics', 'configs', 'progress', 'traffic', 'groups', 'commits', 'brokers', 'page']
   static everyMs = EVERY_MS
   static properties = { name: {}, query: { attribute: false }, opened: { state: true } }
 

@@ -6,7 +6,7 @@ import { copyAs, emptyState } from '../../kit/parts.js'
 import { app } from '../../app.js'
 import { bytes, number, t } from '../../i18n/index.js'
 import { commandsOf } from '../../commands/index.js'
-import { configOf, forget, minIsrByDefault, safety } from './configs.js'
+import { configOf, minIsrByDefault, safety } from './configs.js'
 import { factsOf } from './facts.js'
 import { removeTopic } from './removing.js'
 import '../../kit/table.js'
@@ -17,7 +17,7 @@ const EVERY_MS = 250
 const FIELD_OF = { INVALID_TOPIC_EXCEPTION: 'topic', TOPIC_ALREADY_EXISTS: 'topic', INVALID_PARTITIONS: 'partitions', INVALID_REPLICATION_FACTOR: 'replicas', INVALID_CONFIG: 'configs' }
 
 class Topics extends View {
-  static slices = ['topics', 'progress', 'traffic', 'page']
+  static slices = ['topics', 'configs', 'progress', 'traffic', 'page']
   static everyMs = EVERY_MS
   static properties = { param: {}, query: { attribute: false }, internal: { state: true }, latest: { state: true } }
 
@@ -95,7 +95,6 @@ class Topics extends View {
       error.field = FIELD_OF[error.type]
       throw error
     }
-    forget(topic)
     app.store.selectedTopic = topic
     this.latest = topic
     return t('topics.created', { topic })

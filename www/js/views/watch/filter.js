@@ -6,7 +6,7 @@ export const KINDS = {
   brokers: ['workerState', 'brokerState', 'brokerRegistered', 'brokerFenced', 'brokerUnfenced', 'brokerUnregistered', 'brokerRemoved', 'decommission', 'ownerGone', 'ownerChanged', 'ownerFailed'],
   quorum: ['quorumRole', 'controllerActive'],
   elections: ['partitionChanged', 'truncated'],
-  topics: ['topicCreated', 'topicDeleted', 'partitionsCreated'],
+  topics: ['topicCreated', 'topicDeleted', 'partitionsCreated', 'configChanged'],
   logs: ['segmentRolled', 'segmentsDeleted', 'logCompacted', 'logRecovered', 'logDamaged', 'storageFailed'],
   groups: ['groupState'],
   links: ['linkChanged', 'connectionRefused']
