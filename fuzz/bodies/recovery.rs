@@ -1,7 +1,7 @@
 //! Opening a log on storage that was damaged: whatever is there, it opens and goes on; what it gives out is what was stored;
 //! and nothing is missing that no report and no refused read tells of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use tabmq::log::io::{Chunk, IoOp, IoResult, RecoveredLog, SegmentRow};
@@ -87,6 +87,9 @@ fn damaged(script: &mut Script<'_>) {
     let mut found = storage.recovered().logs.remove(&ID).unwrap_or_default();
     let mut rows_lost = false;
     let mut chunks_gone = Vec::new();
+    // Each chunk once: two changes could take a whole seal away, and change what only the seal covers; such a chunk is read as
+    // those from before there were seals.
+    let mut hit = BTreeSet::new();
     for _ in 0..script.below(4) {
         let chunks = storage.chunks(ID);
         match script.byte() % 8 {
@@ -112,11 +115,15 @@ fn damaged(script: &mut Script<'_>) {
             3 if !chunks.is_empty() => {
                 let (to, from) = (script.below(chunks.len()), script.below(chunks.len()));
                 let other = chunks[from].bytes.to_vec();
-                storage.corrupt_chunk(ID, chunks[to].base, |bytes| *bytes = other);
+                if hit.insert(chunks[to].base) {
+                    storage.corrupt_chunk(ID, chunks[to].base, |bytes| *bytes = other);
+                }
             }
             _ if !chunks.is_empty() => {
                 let base = chunks[script.below(chunks.len())].base;
-                storage.corrupt_chunk(ID, base, |bytes| script.damage(bytes));
+                if hit.insert(base) {
+                    storage.corrupt_chunk(ID, base, |bytes| script.damage(bytes));
+                }
             }
             _ => {}
         }
