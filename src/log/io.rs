@@ -57,8 +57,8 @@ pub enum IoOp {
         /// Soft limit on the sum of the chunks' sizes.
         bytes_max: usize,
     },
-    /// Cuts a log's end in one transaction: deletes every chunk and row with a base at or above `to`, then puts `keep`
-    /// and `rows`.
+    /// Cuts a log's end in one transaction: deletes every row with a base at or above `to`, and every chunk at or above that
+    /// or the base of `keep`, whichever comes first; then puts `keep` and `rows`.
     Truncate {
         /// The log.
         log: LogId,

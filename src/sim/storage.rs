@@ -231,7 +231,8 @@ impl Stored {
             IoOp::Append { log, chunks, rows, .. } => self.logs.entry(log).or_default().put(chunks, rows),
             IoOp::Truncate { log, to, keep, rows } => {
                 let log = self.logs.entry(log).or_default();
-                log.chunks.retain(|base, _| *base < to);
+                let from = keep.as_ref().map_or(to, |kept| kept.base.min(to));
+                log.chunks.retain(|base, _| *base < from);
                 log.rows.retain(|base, _| *base < to);
                 log.put(keep.into_iter().collect(), rows);
                 log.poisoned = false;

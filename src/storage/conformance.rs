@@ -216,6 +216,10 @@ fn truncations(s: &mut Suite) {
     s.done("a truncation within a chunk", truncate(log, 6, Some((4, "bb")), &[(0, "row0 open")]));
     s.done("an append continues after it", append(log, &[(6, "dd")], &[]));
     s.read("the kept front replaced the chunk", log, 4, 100, &[(4, "bb"), (6, "dd")]);
+    // As only damage makes one: the batch before claims its offset, too.
+    s.done("a chunk within another's offsets", append(log, &[(7, "overlaps")], &[]));
+    s.done("a truncation behind both", truncate(log, 8, Some((6, "dd")), &[]));
+    s.read("nothing stays between the kept front and the cut", log, 6, 100, &[(6, "dd")]);
     s.done(
         "a truncation to the very start may put a row",
         truncate(second_log(), 0, None, &[(100, "restart")]),
