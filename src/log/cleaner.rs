@@ -86,6 +86,8 @@ pub(super) struct Cleaning {
     segment: Option<Segment>,
     /// Segments of which nothing is missing so far, as first and next offset.
     dense: Vec<(Offset, Offset)>,
+    /// Those of which nothing was missing when it began: a gap in one is damage.
+    whole: Vec<(Offset, Offset)>,
     from: Offset,
     bytes_before: u64,
     bytes_after: u64,
@@ -167,6 +169,7 @@ impl PartitionLog {
             at,
             noting: true,
             segment: None,
+            whole: dense.clone(),
             dense,
             from: self.first_base(),
             bytes_before: 0,
@@ -299,9 +302,12 @@ impl PartitionLog {
         let mut kept: Vec<(Offset, Bytes)> = Vec::new();
         let mut changed = false;
         let sizes_before = (cleaning.bytes_before, cleaning.bytes_after);
+        let mut at = cleaning.at;
         for chunk in &mine {
             for entry in stored_batches(chunk) {
                 let (header, range) = entry?;
+                cleaning.check_gap(at, header.base_offset)?;
+                at = header.next_offset();
                 let bytes = chunk.bytes.slice(range);
                 cleaning.bytes_before += bytes.len() as u64;
                 let is_last = header.producer_id.is_some_and(|id| {
@@ -328,6 +334,7 @@ impl PartitionLog {
                 kept.push((header.base_offset, bytes));
             }
         }
+        cleaning.check_gap(at, slice_end)?;
         let from = cleaning.at;
         cleaning.at = slice_end;
         segment.sparse |= changed;
@@ -387,9 +394,7 @@ impl Cleaning {
                 if header.next_offset() <= self.at {
                     continue;
                 }
-                if header.base_offset > self.at {
-                    self.check_gap(header.base_offset)?;
-                }
+                self.check_gap(self.at, header.base_offset)?;
                 if header.base_offset >= self.to {
                     self.at = self.to;
                     break 'slice;
@@ -416,7 +421,7 @@ impl Cleaning {
         }
         // Nothing more: the rest of the range is a gap.
         if self.at == before {
-            self.check_gap(self.to)?;
+            self.check_gap(self.at, self.to)?;
         }
         if self.at >= self.to || self.at == before {
             self.noting = false;
@@ -426,9 +431,9 @@ impl Cleaning {
     }
 
     /// Storage has nothing from `at` to `next`: that is damage where nothing may be missing.
-    fn check_gap(&self, next: Offset) -> Result<(), BatchError> {
-        let touched = |(base, end): &(Offset, Offset)| *base < next && self.at < *end;
-        match self.dense.iter().any(touched) {
+    fn check_gap(&self, at: Offset, next: Offset) -> Result<(), BatchError> {
+        let touched = |(base, end): &(Offset, Offset)| at < next && *base < next && at < *end;
+        match self.whole.iter().any(touched) {
             true => Err(BatchError::Inconsistent("batches are missing")),
             false => Ok(()),
         }
