@@ -3,7 +3,7 @@ import { html } from 'lit'
 import { View } from '../../kit/view.js'
 import { stamp } from '../../kit/parts.js'
 import { app } from '../../app.js'
-import { navigate } from '../../shell/router.js'
+import { navigate, route } from '../../shell/router.js'
 import { byteRate, bytes, duration, number, t } from '../../i18n/index.js'
 import { SECONDS } from '../../state/history.js'
 import { inWords } from '../../state/timeline.js'
@@ -101,7 +101,8 @@ class Watch extends View {
 
   #filters () {
     const filter = filterOf(this.query)
-    const choose = (name) => (event) => navigate(addressOf({ ...filter, [name]: event.target.value }))
+    // From the address as it is: another choice may not be drawn yet.
+    const choose = (name) => (event) => navigate(addressOf({ ...filterOf(route().query), [name]: event.target.value }))
     // What the address names may be gone; it is still what is shown.
     const of = (list, value) => value && !list.includes(value) ? [...list, value] : list
     const select = (name, label, options) => html`<label>${label} <select name=${name} @change=${choose(name)}><option value="">${t('watch.all')}</option>${options.map(([value, text]) =>
