@@ -73,7 +73,7 @@ impl PartitionLog {
                 if header.next_offset() <= picked.at {
                     continue;
                 }
-                if header.base_offset > picked.at && !self.is_sparse_at(picked.at) {
+                if !self.may_lack(picked.at, header.base_offset) {
                     end = Some(false);
                     break;
                 }
@@ -111,18 +111,17 @@ impl PartitionLog {
             let (header, range) = found.ok()?;
             let expected = before.replace(header.next_offset());
             let fits = match expected {
-                Some(next) if self.is_sparse_at(next) => header.base_offset >= next,
-                Some(next) => header.base_offset == next,
+                Some(next) => header.base_offset >= next && self.may_lack(next, header.base_offset),
                 None => header.base_offset == chunk.base,
             };
             fits.then_some((header, range))
         })
     }
 
-    /// True where offsets may be missing.
-    fn is_sparse_at(&self, offset: Offset) -> bool {
-        let after = self.segments.partition_point(|segment| segment.base <= offset);
-        after.checked_sub(1).and_then(|at| self.segments.get(at)).is_some_and(|segment| segment.sparse)
+    /// True when all offsets from `at` to `next` (exclusive) may be missing: each segment that they are in is sparse.
+    fn may_lack(&self, at: Offset, next: Offset) -> bool {
+        let first = self.segments.partition_point(|segment| segment.base <= at).saturating_sub(1);
+        at >= next || self.segments.iter().skip(first).take_while(|s| s.base < next).all(|s| s.sparse)
     }
 }
 
