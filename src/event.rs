@@ -217,6 +217,27 @@ pub enum ClusterEvent {
         /// `retention.ms` or `retention.bytes`.
         reason: &'static str,
     },
+    /// This broker compacts a log: told when it begins, and again each twentieth of the way.
+    LogCompacting {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// How much of the work is done, in thousandths: 0 to 999.
+        permille: u32,
+        /// Up to where it compacts (exclusive).
+        to: Offset,
+    },
+    /// Compaction of a log on this broker ended before its end: configs changed, the log was cut, a write failed, or there
+    /// is damage. What it has done stays.
+    LogCompactionStopped {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The log is clean up to here (exclusive).
+        at: Offset,
+    },
     /// Compaction took records out of a log on this broker whose keys have later ones.
     LogCompacted {
         /// The topic.

@@ -361,6 +361,95 @@ fn of_each_key_the_latest_record_stays_on_every_replica_and_offsets_stay_too() {
     }
 }
 
+/// What each broker told of compaction so far.
+fn compaction_told(bench: &Bench, broker: BrokerId) -> Vec<ClusterEvent> {
+    let is_of_it = |event: &&ClusterEvent| {
+        use ClusterEvent::{LogCompacted, LogCompacting, LogCompactionStopped};
+        matches!(event, LogCompacting { topic, .. } | LogCompacted { topic, .. } | LogCompactionStopped { topic, .. }
+            if topic.as_str() == TOPIC)
+    };
+    let events = bench.world.events().iter();
+    events.filter(|(_, by, _)| *by == broker).map(|(_, _, event)| event).filter(is_of_it).cloned().collect()
+}
+
+#[test]
+fn compaction_tells_how_far_it_is_and_ends_early_when_the_configs_would_no_longer_begin_it() {
+    let never = [("min.cleanable.dirty.ratio", "1"), ("cleanup.policy", "delete")];
+    for (config, value) in never {
+        let configs =
+            [("cleanup.policy", "compact"), ("segment.bytes", "2000"), ("min.cleanable.dirty.ratio", "1")];
+        let mut bench = cluster(7, &configs);
+        for round in 0..12 {
+            upsert(&mut bench, round, 10);
+        }
+        let expected = table(&records_from(&mut bench, 0).unwrap()).0;
+        let ids = bench.world.ids();
+        bench.world.run_for(Duration::from_secs(20));
+        assert!(ids.iter().all(|id| compaction_told(&bench, *id).is_empty()), "a ratio of 1 begins none");
+
+        for id in &ids {
+            bench.world.slow_storage(*id, Duration::from_millis(400));
+        }
+        assert_eq!(alter(&mut bench, "min.cleanable.dirty.ratio", "0.1"), 0);
+        let halfway = |event: &ClusterEvent| matches!(event, ClusterEvent::LogCompacting { permille, .. } if *permille > 400);
+        bench.world.run_until(Duration::from_secs(60), "a compaction is half-way", |world| {
+            world.events().iter().any(|(_, _, event)| halfway(event))
+        });
+        assert_eq!(alter(&mut bench, config, value), 0);
+        bench.world.run_until(Duration::from_secs(30), "every compaction has ended", |world| {
+            let ended = |id: &BrokerId| {
+                let last = world.events().iter().rev().find_map(|(_, by, event)| match event {
+                    ClusterEvent::LogCompacting { .. } if by == id => Some(false),
+                    ClusterEvent::LogCompacted { .. } | ClusterEvent::LogCompactionStopped { .. }
+                        if by == id =>
+                    {
+                        Some(true)
+                    }
+                    _ => None,
+                });
+                last.unwrap_or(true)
+            };
+            ids.iter().all(ended)
+        });
+        let stopped: Vec<BrokerId> = ids
+            .iter()
+            .copied()
+            .filter(|id| {
+                matches!(compaction_told(&bench, *id).last(), Some(ClusterEvent::LogCompactionStopped { .. }))
+            })
+            .collect();
+        assert!(!stopped.is_empty(), "{config}: none was stopped");
+        let told: Vec<usize> = ids.iter().map(|id| compaction_told(&bench, *id).len()).collect();
+        bench.world.run_for(Duration::from_secs(60));
+        let later: Vec<usize> = ids.iter().map(|id| compaction_told(&bench, *id).len()).collect();
+        assert_eq!(later, told, "{config}: none begins again");
+        assert_eq!(table(&records_from(&mut bench, 0).unwrap()).0, expected);
+
+        assert_eq!(alter(&mut bench, "cleanup.policy", "compact"), 0);
+        assert_eq!(alter(&mut bench, "min.cleanable.dirty.ratio", "0.1"), 0);
+        for id in stopped {
+            let before = compaction_told(&bench, id).len();
+            let compacted = |event: &ClusterEvent| matches!(event, ClusterEvent::LogCompacted { .. });
+            bench.world.run_until(Duration::from_secs(120), "it is compacted after all", |world| {
+                let of_it = world.events().iter().filter(|(_, by, _)| *by == id).map(|(_, _, event)| event);
+                of_it.filter(|event| compacted(event)).count() > 0
+            });
+            let events = compaction_told(&bench, id).split_off(before);
+            let mut last = None;
+            for event in &events {
+                match event {
+                    ClusterEvent::LogCompacting { permille, .. } => {
+                        assert!(*permille < 1000 && last.is_none_or(|last| *permille > last), "{events:?}");
+                        last = Some(*permille);
+                    }
+                    _ => assert!(compacted(event) && last.take().is_some(), "{events:?}"),
+                }
+            }
+        }
+        assert_eq!(table(&records_from(&mut bench, 0).unwrap()).0, expected);
+    }
+}
+
 #[test]
 fn a_tombstone_deletes_its_key_and_goes_after_delete_retention_ms() {
     let configs = [

@@ -53,6 +53,15 @@ pub struct Dirt {
     pub overdue: bool,
 }
 
+/// How far a cleaning is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CleaningProgress {
+    /// How much of the work is done, in thousandths: 0 to 999.
+    pub permille: u32,
+    /// It cleans up to here (exclusive).
+    pub to: Offset,
+}
+
 /// What a cleaning did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cleaned {
@@ -88,6 +97,9 @@ pub(super) struct Cleaning {
     dense: Vec<(Offset, Offset)>,
     /// Those of which nothing was missing when it began: a gap in one is damage.
     whole: Vec<(Offset, Offset)>,
+    /// Where the first pass began.
+    dirty_from: Offset,
+    /// Where the second one begins.
     from: Offset,
     bytes_before: u64,
     bytes_after: u64,
@@ -134,6 +146,11 @@ impl PartitionLog {
         self.cleaning.is_some() || self.rewritten.is_some()
     }
 
+    /// How far the cleaning is that is under way.
+    pub fn cleaning_progress(&self) -> Option<CleaningProgress> {
+        self.cleaning.as_ref().map(Cleaning::progress)
+    }
+
     /// What the last cleaning did, if it has come to its end since this was last asked.
     pub fn take_cleaned(&mut self) -> Option<Cleaned> {
         self.cleaned.take()
@@ -171,6 +188,7 @@ impl PartitionLog {
             segment: None,
             whole: dense.clone(),
             dense,
+            dirty_from: at,
             from: self.first_base(),
             bytes_before: 0,
             bytes_after: 0,
@@ -179,8 +197,8 @@ impl PartitionLog {
         self.queue.read_to_clean(at, SLICE_BYTES);
     }
 
-    /// Ends a cleaning that can't go on: what it has done so far stays.
-    pub(super) fn abort_cleaning(&mut self) {
+    /// Ends a cleaning before its end: what it has done so far stays.
+    pub fn abort_cleaning(&mut self) {
         if let Some(cleaning) = self.cleaning.take() {
             if !self.queue.forget_cleaning() {
                 self.rewritten = None;
@@ -244,7 +262,7 @@ impl PartitionLog {
     }
 
     /// Up to here everything is clean.
-    fn first_dirty(&self) -> Offset {
+    pub fn first_dirty(&self) -> Offset {
         let mut at = self.first_base();
         for (index, segment) in self.segments.iter().enumerate() {
             let Some(to) = segment.cleaned_to else { break };
@@ -385,6 +403,18 @@ enum Step {
 }
 
 impl Cleaning {
+    /// By the offsets that the two passes have to go through.
+    fn progress(&self) -> CleaningProgress {
+        let between = |from: Offset, to: Offset| to.0.saturating_sub(from.0).max(0);
+        let (noted, cleaned) = match self.noting {
+            true => (between(self.dirty_from, self.at), 0),
+            false => (between(self.dirty_from, self.to), between(self.from, self.at)),
+        };
+        let all = between(self.dirty_from, self.to) + between(self.from, self.to);
+        let permille = (noted + cleaned).saturating_mul(1000) / all.max(1);
+        CleaningProgress { permille: permille.clamp(0, 999) as u32, to: self.to }
+    }
+
     /// The first pass over one slice.
     fn note(&mut self, chunks: &[Chunk]) -> Result<Step, BatchError> {
         let before = self.at;

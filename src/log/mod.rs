@@ -19,7 +19,7 @@ mod tail;
 mod timestamps;
 mod truncation;
 
-pub use cleaner::{Cleaned, CompactionRules, Dirt};
+pub use cleaner::{Cleaned, CleaningProgress, CompactionRules, Dirt};
 pub use config::LogConfig;
 pub use epoch_cache::{EpochCache, EpochEntry};
 pub use error::AppendError;

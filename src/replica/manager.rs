@@ -375,12 +375,14 @@ impl ReplicaManager {
         partition.log.set_config(log_config(&spec.config, partition.log.config().tail_bytes));
         if spec.leader_epoch < partition.leader_epoch || spec.partition_epoch < partition.partition_epoch {
             partition.config = spec.config.clone();
+            partition.reconsider_compaction(fx);
             return;
         }
         if spec.partition_epoch > partition.partition_epoch || spec.leader_epoch > partition.leader_epoch {
             self.isr_changes.withdraw(id);
         }
         let transition = partition.apply(now, self.node_id, spec);
+        partition.reconsider_compaction(fx);
         if transition.changed {
             fx.event(partition.role_event());
         }

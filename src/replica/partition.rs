@@ -15,6 +15,7 @@ use crate::protocol::ErrorCode;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerEpoch, BrokerId, LeaderEpoch, LogId, Offset, PartitionEpoch, TopicPartition};
 
+use super::compaction::Compacting;
 use super::leader::{FollowerFetch, Leader};
 use super::spec::PartitionSpec;
 
@@ -62,6 +63,8 @@ pub(super) struct Partition {
     pub(super) isr: Vec<BrokerId>,
     pub(super) high_watermark: Offset,
     pub(super) role: Role,
+    /// The cleaning of its log that is under way.
+    pub(super) compacting: Option<Compacting>,
     progress_told: Option<(Offset, Offset, Offset)>,
     /// The active segment's base, and how many are closed with how many bytes.
     segments_told: Option<(Offset, usize, u64)>,
@@ -93,6 +96,7 @@ impl Partition {
             isr: Vec::new(),
             high_watermark,
             role: Role::Offline,
+            compacting: None,
             progress_told: None,
             segments_told: None,
             damage_told: None,
