@@ -61,6 +61,9 @@ pub fn stored_batches(
             (Some(Ok((header, _))), _) if std::mem::take(&mut first) && header.base_offset != chunk.base => {
                 Err(BatchError::Inconsistent("it does not begin at the offset it is stored under"))
             }
+            (Some(Ok((header, _))), _) if header.last_offset_delta < 0 => {
+                Err(BatchError::Inconsistent("it ends before it begins"))
+            }
             (Some(Ok((header, range))), stored) => {
                 let same = stored.is_none_or(|stored| stored == batches.get(range.clone()).map(sum));
                 if same {
