@@ -39,6 +39,8 @@ pub struct Committed {
     /// The partition; none for the metadata log.
     pub tp: Option<TopicPartition>,
     batches: BTreeMap<Offset, BatchMark>,
+    /// Where the part ends that was committed in each epoch.
+    ends: BTreeMap<LeaderEpoch, Offset>,
     /// Records, of partitions only.
     records: BTreeMap<Offset, Record>,
     end: Offset,
@@ -50,10 +52,10 @@ impl Committed {
         self.end
     }
 
-    /// Everything below it is committed, and was written in an epoch before `epoch`.
+    /// Everything below it was committed in an epoch before `epoch`. (What was written in such an epoch may be committed
+    /// much later.)
     pub fn end_before(&self, epoch: LeaderEpoch) -> Offset {
-        let earlier = self.batches.values().rev().find(|batch| batch.epoch < epoch);
-        earlier.map_or(Offset::ZERO, |batch| batch.next)
+        self.ends.range(..epoch).next_back().map_or(Offset::ZERO, |(_, end)| *end)
     }
 
     /// The batch that begins at `base`.
@@ -95,13 +97,15 @@ impl History {
         self.logs.values().filter(|log| log.tp.is_some())
     }
 
-    /// Takes in what is committed beyond what is known: whole batches from the known end on. Gives the new records.
+    /// Takes in what is committed beyond what is known, in `epoch`: whole batches from the known end on. Gives the new
+    /// records.
     pub fn extend(
         &mut self,
         log: LogId,
         tp: Option<&TopicPartition>,
         bytes: &Bytes,
         high_watermark: Offset,
+        epoch: LeaderEpoch,
     ) -> Vec<Record> {
         if let Some(tp) = tp {
             self.names.insert(tp.clone(), log);
@@ -118,6 +122,7 @@ impl History {
             }
             known.batches.insert(header.base_offset, BatchMark::from(&header));
             known.end = header.next_offset();
+            known.ends.insert(epoch, known.end);
             if tp.is_some() && !header.is_control() {
                 // What can't be read is found by the invariant that compares replicas.
                 new.extend(decode_records(&bytes.slice(range)).unwrap_or_default());

@@ -1,7 +1,7 @@
 //! Whoever is elected has everything that was committed in earlier epochs (Raft, section 5.4 and figure 3, "Leader
 //! Completeness"). For partitions the same holds of every clean election, because leaders come from the ISR (Kafka's design,
 //! "Replicated Logs: Quorums, ISRs, and State Machines"). A broker that learns late that it was elected, when later epochs
-//! have begun, owes nothing of those.
+//! have begun, owes nothing of what was committed in those, whenever it was written.
 
 use bytes::Bytes;
 

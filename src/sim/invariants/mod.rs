@@ -88,7 +88,9 @@ pub(super) struct Look<'a> {
     pub(super) tp: Option<&'a TopicPartition>,
     pub(super) log: &'a PartitionLog,
     pub(super) high_watermark: Offset,
-    /// The epoch it leads in.
+    /// The leader epoch it is in.
+    pub(super) epoch: LeaderEpoch,
+    /// The epoch, if it leads.
     pub(super) leads: Option<LeaderEpoch>,
 }
 
@@ -190,6 +192,7 @@ impl Checker {
             tp: None,
             log: quorum.log(),
             high_watermark: quorum.high_watermark(),
+            epoch,
             leads,
         };
         let mut seen = self.seen.remove(&id).unwrap_or_default();
@@ -250,6 +253,7 @@ impl Checker {
             tp: Some(tp),
             log,
             high_watermark: status.high_watermark,
+            epoch: status.leader_epoch,
             leads: (status.role == "leader").then_some(status.leader_epoch),
         };
         self.epochs.partition(&look, status.leader_epoch)?;
@@ -360,7 +364,7 @@ impl Checker {
             return Ok(Vec::new());
         }
         let bytes = read(look.log, storage, watch.agreed, look.high_watermark);
-        let new = self.history.extend(look.id, look.tp, &bytes, look.high_watermark);
+        let new = self.history.extend(look.id, look.tp, &bytes, look.high_watermark, look.epoch);
         self.replicas_agree.committed(look, &bytes, &self.history)?;
         watch.agreed = look.high_watermark;
         Ok(new)
