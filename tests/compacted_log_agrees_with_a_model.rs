@@ -270,7 +270,7 @@ impl World {
         self.model.retain(|record| record.offset < durable);
         self.batch_ends.retain(|end| *end <= durable);
         for chunk in self.storage.chunks(ID) {
-            for entry in stored_batches(&chunk) {
+            for entry in stored_batches(&chunk, true) {
                 let (header, range) = entry.expect("whole batches");
                 if header.base_offset >= durable && header.next_offset() <= self.log.log_end_offset() {
                     self.batch_ends.push(header.next_offset());

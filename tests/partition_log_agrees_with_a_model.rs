@@ -432,7 +432,7 @@ impl World {
     fn stored(&self, first: Offset) -> Vec<Stored> {
         let mut all = Vec::new();
         for chunk in self.storage.chunks(ID).into_iter().filter(|chunk| chunk.base >= first) {
-            for (i, entry) in stored_batches(&chunk).enumerate() {
+            for (i, entry) in stored_batches(&chunk, true).enumerate() {
                 let (header, range) = entry.expect("whole");
                 assert!(i > 0 || header.base_offset == chunk.base);
                 all.push(Stored { header, bytes: chunk.bytes.slice(range) });

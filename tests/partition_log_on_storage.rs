@@ -142,6 +142,16 @@ fn chunks_of_before_there_were_seals_are_read_and_written_on() {
         assert!(bare.len() < chunk.bytes.len());
         storage.corrupt_chunk(ID, chunk.base, |bytes| *bytes = bare.to_vec());
     }
+    let mut rows = storage.recovered().logs[&ID].rows.clone();
+    for row in &mut rows {
+        // As it was written then: without the flag that all is sealed.
+        let mut bytes = row.bytes.to_vec();
+        bytes[5] &= !4;
+        let crc = crc32c::crc32c(&bytes[5..]).to_be_bytes();
+        bytes[1..5].copy_from_slice(&crc);
+        row.bytes = bytes.into();
+    }
+    storage.execute(IoOp::Append { log: ID, chunks: Vec::new(), rows, flush: false });
     let (mut log, reports) = open(&mut storage, &config);
     assert_eq!(reports, []);
     assert_eq!(reads_whole(&log, &mut storage), Offset(15));
@@ -151,6 +161,19 @@ fn chunks_of_before_there_were_seals_are_read_and_written_on() {
     let (log, reports) = open(&mut storage, &config);
     assert_eq!(reports, []);
     assert_eq!(reads_whole(&log, &mut storage), Offset(14));
+}
+
+#[test]
+fn a_chunk_that_lost_its_end_at_a_batch_is_told() {
+    let config = LogConfig::default();
+    let mut storage = filled(&config);
+    let chunk = storage.chunks(ID).pop().expect("there are chunks");
+    let (_, first) = batch::batches(&chunk.bytes).next().expect("a batch").expect("whole");
+    storage.corrupt_chunk(ID, chunk.base, |bytes| bytes.truncate(first.end));
+    let (log, reports) = open(&mut storage, &config);
+    assert_eq!(reports.iter().map(|report| report.end).collect::<Vec<_>>(), [Offset(9)]);
+    assert_eq!(reads_whole(&log, &mut storage), Offset(9));
+    assert_eq!(open(&mut storage, &config).1, [], "the end is sealed again");
 }
 
 #[test]

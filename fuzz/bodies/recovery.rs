@@ -238,7 +238,7 @@ type Batches = BTreeMap<Offset, (Offset, Bytes)>;
 
 fn batches_of(chunks: &[Chunk]) -> Batches {
     let each = |chunk: &Chunk| {
-        let found = stored_batches(chunk).map_while(Result::ok);
+        let found = stored_batches(chunk, false).map_while(Result::ok);
         found
             .map(|(header, range)| (header.base_offset, (header.next_offset(), chunk.bytes.slice(range))))
             .collect::<Vec<_>>()

@@ -218,7 +218,7 @@ impl PartitionLog {
     pub(super) fn continue_cleaning(&mut self, chunks: &[Chunk]) {
         let Some(mut cleaning) = self.cleaning.take() else { return };
         let step = match cleaning.noting {
-            true => cleaning.note(chunks),
+            true => cleaning.note(chunks, |base| self.is_sealed(base)),
             false => self.clean(&mut cleaning, chunks),
         };
         match step {
@@ -322,7 +322,7 @@ impl PartitionLog {
         let sizes_before = (cleaning.bytes_before, cleaning.bytes_after);
         let mut at = cleaning.at;
         for chunk in &mine {
-            for entry in stored_batches(chunk) {
+            for entry in stored_batches(chunk, known.sealed) {
                 let (header, range) = entry?;
                 cleaning.check_gap(at, header.base_offset)?;
                 at = header.next_offset();
@@ -416,10 +416,10 @@ impl Cleaning {
     }
 
     /// The first pass over one slice.
-    fn note(&mut self, chunks: &[Chunk]) -> Result<Step, BatchError> {
+    fn note(&mut self, chunks: &[Chunk], is_sealed: impl Fn(Offset) -> bool) -> Result<Step, BatchError> {
         let before = self.at;
         'slice: for chunk in chunks {
-            for entry in stored_batches(chunk) {
+            for entry in stored_batches(chunk, is_sealed(chunk.base)) {
                 let (header, range) = entry?;
                 if header.next_offset() <= self.at {
                     continue;
@@ -489,7 +489,7 @@ impl Cleaning {
 
 fn last_offset_of(chunks: &[&Chunk]) -> Option<Offset> {
     let last = chunks.last()?;
-    stored_batches(last).map_while(Result::ok).last().map(|(header, _)| header.next_offset())
+    stored_batches(last, false).map_while(Result::ok).last().map(|(header, _)| header.next_offset())
 }
 
 /// Batches in as few chunks as may be.

@@ -107,7 +107,7 @@ impl PartitionLog {
         chunk: &'a Chunk,
     ) -> impl Iterator<Item = Option<(BatchHeader, Range<usize>)>> + 'a {
         let mut before = None;
-        stored_batches(chunk).map(move |found| {
+        stored_batches(chunk, self.is_sealed(chunk.base)).map(move |found| {
             let (header, range) = found.ok()?;
             let expected = before.replace(header.next_offset());
             let fits = match expected {
@@ -116,6 +116,11 @@ impl PartitionLog {
             };
             fits.then_some((header, range))
         })
+    }
+
+    /// True when a chunk that begins at `base` can't be from before there were seals.
+    pub(super) fn is_sealed(&self, base: Offset) -> bool {
+        self.segments.iter().rfind(|segment| segment.base <= base).is_none_or(|segment| segment.sealed)
     }
 
     /// True when all offsets from `at` to `next` (exclusive) may be missing: each segment that they are in is sparse.

@@ -138,7 +138,8 @@ impl LogOpening {
 
     fn note_control(&mut self) {
         for chunk in &self.chunks {
-            let whole = stored_batches(chunk).map_while(Result::ok).filter(|(header, _)| header.is_control());
+            let whole =
+                stored_batches(chunk, false).map_while(Result::ok).filter(|(header, _)| header.is_control());
             self.control.extend(whole.map(|(_, range)| chunk.bytes.slice(range)));
         }
     }
@@ -245,7 +246,7 @@ impl PartitionLog {
             return Some(Cut { reason: CutReason::CorruptBatch(BatchError::CutShort), bytes: 0 });
         }
         let mut taken = 0;
-        for entry in stored_batches(chunk) {
+        for entry in stored_batches(chunk, self.active().sealed) {
             let batch = entry.map_err(CutReason::CorruptBatch).and_then(|(_, range)| {
                 // The chunk is a value read whole from storage, not a view of something larger.
                 self.check_stored(chunk.bytes.slice(range))
@@ -322,9 +323,11 @@ impl Rows {
                 }
                 None => {
                     let mut segment = Segment::open(row.base, now, ProducerState::default().encode());
-                    // It may hold any timestamp, so that look-ups by time do not pass it by; and it may be sparse.
+                    // It may hold any timestamp, so that look-ups by time do not pass it by; it may be sparse, and from
+                    // before there were seals.
                     segment.facts.max_timestamp = Some(i64::MAX);
                     segment.sparse = true;
+                    segment.sealed = false;
                     found.segments.push(segment);
                 }
             }

@@ -9,7 +9,8 @@
 //! 4       "SEAL"
 //! ```
 //!
-//! Numbers are big-endian. Chunks stored before there were seals have none, and are read as they are.
+//! Numbers are big-endian. Chunks stored before there were seals have none, and are read as they are. They are in segments
+//! whose rows do not say that all is sealed; in others a chunk without a seal has lost its end.
 
 use std::ops::Range;
 
@@ -43,8 +44,10 @@ pub(super) fn seal<'a>(base: Offset, batches: impl Iterator<Item = &'a Bytes> + 
 }
 
 /// A chunk's batches with their places, up to the first that is not what was stored (its records are not looked at).
+/// `sealed`: it can't be from before there were seals.
 pub fn stored_batches(
     chunk: &Chunk,
+    sealed: bool,
 ) -> impl Iterator<Item = Result<(BatchHeader, Range<usize>), BatchError>> + '_ {
     let (batches, sums) = parts(&chunk.bytes);
     let mut sums = sums.map(|sums| sums.as_chunks().0.iter());
@@ -74,6 +77,7 @@ pub fn stored_batches(
             }
             (Some(Err(error)), _) => Err(error),
             (None, Some(Some(_))) => Err(BatchError::CutShort),
+            (None, None) if sealed => Err(BatchError::CutShort),
             (None, _) => return None,
         };
         broken = next.is_err();
@@ -119,7 +123,7 @@ mod tests {
 
     fn read(chunk: &Chunk) -> Result<Vec<Bytes>, (usize, BatchError)> {
         let mut whole = Vec::new();
-        for found in stored_batches(chunk) {
+        for found in stored_batches(chunk, false) {
             match found {
                 Ok((_, range)) => whole.push(chunk.bytes.slice(range)),
                 Err(error) => return Err((whole.len(), error)),
@@ -135,6 +139,8 @@ mod tests {
         let bare = Chunk { base: Offset(0), bytes: batches().concat().into() };
         assert_eq!(read(&bare), Ok(batches()));
         assert_eq!(unsealed(&sealed), bare.bytes);
+        let refused = stored_batches(&bare, true).filter_map(Result::err).collect::<Vec<_>>();
+        assert_eq!(refused, [BatchError::CutShort], "where all is sealed");
     }
 
     #[test]

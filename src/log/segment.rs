@@ -7,7 +7,7 @@
 //! at  bytes  field
 //!  0      1  format version: 2
 //!  1      4  CRC-32C of everything below
-//!  5      1  flags: bit 0 = closed, bit 1 = sparse (offsets may be missing)
+//!  5      1  flags: bit 0 = closed, bit 1 = sparse (offsets may be missing), bit 2 = all its chunks are sealed
 //!  6      8  base offset
 //! 14      8  log start offset when the row was written
 //! 22      8  creation time, ms since the Unix epoch
@@ -37,6 +37,7 @@ const ROW_VERSION: u8 = 2;
 const ROW_VERSION_1: u8 = 1;
 const FLAG_CLOSED: u8 = 1;
 const FLAG_SPARSE: u8 = 2;
+const FLAG_SEALED: u8 = 4;
 
 /// Sums over a segment's batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,6 +87,8 @@ pub struct Segment {
     /// Offsets may be missing in it: compaction took records out, here or at the leader they were fetched from. In a
     /// segment that is not sparse, a gap means that something was lost.
     pub sparse: bool,
+    /// None of its chunks is from before there were seals.
+    pub sealed: bool,
     /// Compacted up to here, if at all.
     pub cleaned_to: Option<Offset>,
 }
@@ -100,6 +103,7 @@ impl Segment {
             time_index: Vec::new(),
             producers_at_base,
             sparse: false,
+            sealed: true,
             cleaned_to: None,
         }
     }
@@ -135,7 +139,8 @@ impl Segment {
             let timestamp = self.facts.max_timestamp.map_or(entry.timestamp, |max| max.max(entry.timestamp));
             time_index.push(TimeIndexEntry { timestamp, ..*entry });
         }
-        Some(Segment { facts, time_index, cleaned_to: next.cleaned_to, sparse: true, ..self.clone() })
+        let sealed = self.sealed && next.sealed;
+        Some(Segment { facts, time_index, cleaned_to: next.cleaned_to, sparse: true, sealed, ..self.clone() })
     }
 
     /// Forgets index points beyond `end`; the sums are the caller's to correct.
@@ -160,7 +165,8 @@ impl Segment {
     /// The row, as drawn above. `epochs`: those the row is to carry.
     pub fn encode(&self, closed: bool, log_start: Offset, epochs: &[EpochEntry]) -> SegmentRow {
         let mut body = BytesMut::with_capacity(80 + self.producers_at_base.len());
-        body.put_u8(if closed { FLAG_CLOSED } else { 0 } | if self.sparse { FLAG_SPARSE } else { 0 });
+        let flags = [(closed, FLAG_CLOSED), (self.sparse, FLAG_SPARSE), (self.sealed, FLAG_SEALED)];
+        body.put_u8(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag).sum());
         body.put_i64(self.base.0);
         body.put_i64(log_start.0);
         body.put_u64(self.created.0);
@@ -218,6 +224,7 @@ pub fn decode_row(row: &SegmentRow) -> Option<DecodedRow> {
     let flags = reader.u8()?;
     let closed = flags & FLAG_CLOSED != 0;
     let sparse = flags & FLAG_SPARSE != 0;
+    let sealed = flags & FLAG_SEALED != 0;
     let base = Offset(reader.i64()?);
     let log_start = Offset(reader.i64()?);
     let created = Instant(reader.u64()?);
@@ -238,7 +245,7 @@ pub fn decode_row(row: &SegmentRow) -> Option<DecodedRow> {
     let size = reader.u32()? as usize;
     let producers_at_base = Bytes::copy_from_slice(reader.slice(size)?);
     let whole = reader.0.is_empty() && base == row.base;
-    let segment = Segment { base, created, facts, time_index, producers_at_base, sparse, cleaned_to };
+    let segment = Segment { base, created, facts, time_index, producers_at_base, sparse, sealed, cleaned_to };
     whole.then_some(DecodedRow { segment, closed, log_start, epochs })
 }
 

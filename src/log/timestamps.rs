@@ -63,7 +63,7 @@ impl PartitionLog {
         let stored_end = self.stored_end();
         let mut next = at;
         for chunk in chunks {
-            for (header, range) in stored_batches(chunk).map_while(Result::ok) {
+            for (header, range) in stored_batches(chunk, false).map_while(Result::ok) {
                 if header.next_offset() <= next || header.next_offset() > stored_end {
                     continue;
                 }

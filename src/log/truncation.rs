@@ -32,6 +32,8 @@ pub(super) struct Scan {
     at: Offset,
     /// Offsets may be missing.
     sparse: bool,
+    /// No chunk is from before there were seals.
+    sealed: bool,
     /// The log's state there.
     state: StateBefore,
 }
@@ -226,7 +228,13 @@ impl PartitionLog {
             self.tail = Tail::new(to, state);
         } else {
             self.tail = Tail::new(to, StateBefore::default());
-            self.scan = Some(Scan { to, at: base, sparse: self.active().sparse, state });
+            self.scan = Some(Scan {
+                to,
+                at: base,
+                sparse: self.active().sparse,
+                sealed: self.active().sealed,
+                state,
+            });
         }
         self.end_at(to);
     }
@@ -303,7 +311,7 @@ impl Scan {
     /// The chunk's batches that end at or below the cut, and whether that is all of them.
     fn front(&self, chunk: &Chunk) -> (Vec<Batch>, bool) {
         let mut batches = Vec::new();
-        for entry in stored_batches(chunk) {
+        for entry in stored_batches(chunk, self.sealed) {
             let Ok((header, range)) = entry else { return (batches, false) };
             let facts = facts_of(&header, header.base_offset, range.len());
             if facts.next > self.to {

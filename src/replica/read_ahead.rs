@@ -163,7 +163,7 @@ impl ReplicaManager {
 /// The offset after a chunk's last record; beyond all others for a damaged one, which is to be met and not passed over.
 fn end_of(chunk: &Chunk) -> Offset {
     let next = |found: Result<(BatchHeader, _), _>| found.map_or(Offset(i64::MAX), |(h, _)| h.next_offset());
-    stored_batches(chunk).last().map_or(chunk.base, next)
+    stored_batches(chunk, false).last().map_or(chunk.base, next)
 }
 
 /// The read that goes on at `from`, if what comes there is in storage only.

@@ -80,6 +80,6 @@ pub(super) fn stored_end(world: &World, broker: BrokerId, log: LogId) -> Offset 
     let snapshot = storage.last_row(LogId::SNAPSHOTS).and_then(|row| snapshot_end(&row));
     let snapshot = snapshot.filter(|_| log == LogId::METADATA).unwrap_or_default();
     let Some(chunk) = storage.last_chunk(log) else { return snapshot };
-    let last = stored_batches(&chunk).map_while(Result::ok).last();
+    let last = stored_batches(&chunk, false).map_while(Result::ok).last();
     last.map_or(chunk.base, |(header, _)| header.next_offset()).max(snapshot)
 }
