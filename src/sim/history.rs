@@ -132,3 +132,30 @@ impl History {
         new
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::batch;
+    use crate::protocol::records::{BatchBuilder, BatchOptions};
+
+    #[test]
+    fn a_batch_counts_for_the_epoch_that_committed_it_not_for_the_one_that_wrote_it() {
+        // Seed 359: a leader of epoch 0 was out of sync before its last batch was committed, and committed it when it led
+        // again in epoch 2. Whoever had led in epoch 1 never owed it.
+        let written = |base: i64| {
+            let mut builder = BatchBuilder::new(BatchOptions::default());
+            builder.push(0, None, Some(b"x"), &[]);
+            let mut batch = builder.build().to_vec();
+            batch::set_base_offset(&mut batch, Offset(base));
+            batch::set_leader_epoch(&mut batch, LeaderEpoch(0));
+            Bytes::from(batch)
+        };
+        let mut history = History::default();
+        history.extend(LogId::METADATA, None, &written(0), Offset(1), LeaderEpoch(0));
+        history.extend(LogId::METADATA, None, &written(1), Offset(2), LeaderEpoch(2));
+        let log = history.log(LogId::METADATA).expect("something is committed");
+        let ends = [0, 1, 2, 3].map(|epoch| log.end_before(LeaderEpoch(epoch)).0);
+        assert_eq!(ends, [0, 1, 1, 2]);
+    }
+}
