@@ -303,3 +303,69 @@ test('leadership is given back to the preferred replica by a click', { timeout: 
     return leader === replicas[0] && await page.getAttribute('[data-leader]', 'data-leader') === String(leader)
   })
 })
+
+test('a compaction shows how far each broker is, is cancelled half-way without loss, and done again by a click', { timeout: 180_000 }, async (t) => {
+  const { page } = await open(t)
+  await createTopic(page, { topic: 'prices', numPartitions: 1, replicationFactor: 3, configEntries: [
+    { name: 'cleanup.policy', value: 'compact' }, { name: 'segment.bytes', value: '1048576' }, { name: 'min.cleanable.dirty.ratio', value: '1' }
+  ] })
+  // Each key again and again: all but the last segment can be cleaned to almost nothing.
+  await page.evaluate(async () => {
+    const producer = /** @type {any} */ (globalThis).tabmq.kafka.producer()
+    const filler = 'v'.repeat(900)
+    for (let round = 0; round < 120; round++) {
+      await producer.send({ topic: 'prices', messages: Array.from({ length: 200 }, (_, n) => ({ key: `k${n}`, value: `${round} ${filler}` })) })
+    }
+    await producer.disconnect()
+    const shared = /** @type {any} */ (globalThis)
+    shared.told = []
+    shared.tabmq.cluster.on('event', ({ type, broker }) => { if (type.startsWith('logCompact')) shared.told.push(`${type} ${broker}`) })
+  })
+  await goTo(page, 'topics')
+  await page.click('a.topic-link:text-is("prices")')
+  await says(page, '[data-not-compacted]', /is not compacted now, because its min.cleanable.dirty.ratio is 1/)
+
+  /** Presses Cancel as soon as a bar has moved: on a fast machine a click from here would come when all is over. */
+  const cancelled = page.evaluate(() => new Promise((resolve) => {
+    const watch = new MutationObserver(() => {
+      const bars = [...document.querySelectorAll('[data-compacting] progress')].map((bar) => /** @type {HTMLProgressElement} */ (bar).value)
+      const button = /** @type {HTMLButtonElement | null} */ (document.querySelector('[data-do="cancel-compaction"]:enabled'))
+      if (!button || !bars.some((value) => value > 0)) return
+      watch.disconnect()
+      const words = document.querySelector('[data-compacting]').textContent.replace(/\s+/g, ' ')
+      button.click()
+      resolve({ bars, words })
+    })
+    watch.observe(document.body, { attributes: true, characterData: true, childList: true, subtree: true })
+  }))
+  // From elsewhere, so that nothing but the events tells the page.
+  await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.alterConfigs({ resources: [{ type: 2, name: 'prices', configEntries: [{ name: 'min.cleanable.dirty.ratio', value: '0.3' }] }] }))
+  const { words } = await cancelled
+  assert.match(words, /1 partition is being compacted.*Partition 0.*broker \d: \d+%/)
+  await says(page, '[data-not-compacted]', /is not compacted now/)
+  await becomes(() => page.locator('[data-compacting]').count(), 0)
+  const told = () => page.evaluate(() => [...new Set(/** @type {any} */ (globalThis).told)].sort())
+  await until('a broker stopped', async () => (await told()).some((line) => line.startsWith('logCompactionStopped')))
+  const latest = () => page.evaluate(async () => {
+    const { kafka, admin } = /** @type {any} */ (globalThis).tabmq
+    const [{ high }] = await admin.fetchTopicOffsets('prices')
+    const consumer = kafka.consumer({ groupId: `look-${Math.random()}` })
+    await consumer.subscribe({ topics: ['prices'], fromBeginning: true })
+    const values = new Map()
+    await new Promise((resolve) => consumer.run({ eachMessage: async ({ message }) => {
+      values.set(String(message.key), new TextDecoder().decode(message.value).split(' ')[0])
+      if (Number(message.offset) === Number(high) - 1) resolve(undefined)
+    } }))
+    await consumer.disconnect()
+    return [values.size, ...new Set(values.values())]
+  })
+  assert.deepEqual(await latest(), [200, '119'], 'the latest of each key is there')
+
+  await page.click('[data-do="compact-again"]')
+  await becomes(() => page.locator('[data-not-compacted]').count(), 0)
+  await until('every broker has compacted it', async () => (await told()).filter((line) => line.startsWith('logCompacted')).length === 3, { timeoutMs: 90_000 })
+  await becomes(() => page.locator('[data-compacting]').count(), 0)
+  const { resources: [{ configEntries }] } = await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.admin.describeConfigs({ resources: [{ type: 2, name: 'prices' }] }))
+  assert.equal(configEntries.find(({ configName }) => configName === 'min.cleanable.dirty.ratio').configValue, '0.3', 'as it was before')
+  assert.deepEqual(await latest(), [200, '119'])
+})

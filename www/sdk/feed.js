@@ -5,7 +5,7 @@ import { ClusterModel } from './model.js'
 /** Discrete events that wait for a listener, at most. */
 const EARLY_MAX = 1000
 /** Events of which only the latest counts: the model has it. */
-const FREQUENT = new Set(['partitionProgress', 'logSegments', 'consumerFetched', 'offsetsCommitted'])
+const FREQUENT = new Set(['partitionProgress', 'logSegments', 'logCompacting', 'consumerFetched', 'offsetsCommitted'])
 
 export class Feed {
   model = new ClusterModel()

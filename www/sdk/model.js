@@ -4,7 +4,8 @@
  * @typedef {{ id: number, state: 'starting'|'running'|'stopping'|'stopped'|'crashed', registered: boolean,
  *   roles: string[], quorumRole: string, quorumEpoch: number, reason?: string }} Broker
  * @typedef {{ logStart: number, highWatermark: number, logEnd: number, bytes: number, role: string, leaderEpoch: number,
- *   segments: [number, number][] }} Replica `segments`: base offset and bytes of each; the last is active, its bytes as they were
+ *   segments: [number, number][], compacting: number|null }} Replica `segments`: base offset and bytes of each; the last is active,
+ *   its bytes as they were. `compacting`: how far its compaction is, in thousandths; null while there is none
  * @typedef {{ leader: number|null, leaderEpoch: number, partitionEpoch: number, replicas: number[],
  *   adding: number[], removing: number[], isr: number[], elr: number[],
  *   progress: Record<number, Replica>, readers: Record<string, { offset: number, at: number }> }} Partition `readers`: where
@@ -13,7 +14,7 @@
  *   committed: Record<string, number> }} Group
  */
 
-const NO_PROGRESS = Object.freeze({ logStart: 0, highWatermark: 0, logEnd: 0, bytes: 0, role: '', leaderEpoch: -1, segments: [] })
+const NO_PROGRESS = Object.freeze({ logStart: 0, highWatermark: 0, logEnd: 0, bytes: 0, role: '', leaderEpoch: -1, segments: [], compacting: null })
 
 export class ClusterModel {
   constructor () {
@@ -44,6 +45,9 @@ export class ClusterModel {
       case 'workerState':
         this.brokers.set(event.broker, { registered: false, quorumRole: '', quorumEpoch: 0, ...broker, ...event.facts })
         if (event.facts.state !== 'running' && this.controller === event.broker) this.controller = null
+        if (['crashed', 'stopped'].includes(event.facts.state)) {
+          for (const partition of [...this.topics.values()].flat()) if (partition?.progress[event.broker]) partition.progress[event.broker].compacting = null
+        }
         break
       case 'brokerRemoved':
         this.brokers.delete(event.broker)
@@ -71,13 +75,15 @@ export class ClusterModel {
       case 'topicDeleted': this.topics.delete(event.topic); break
       case 'partitionChanged':
       case 'partitionRole': this.#partition(event); break
-      case 'partitionProgress': this.#progress(event); break
-      case 'logSegments': {
-        const known = this.#at(event.topic, event.partition)
-        if (known.partitionEpoch >= 0 && !known.replicas.includes(event.broker)) break
-        known.progress[event.broker] = { ...NO_PROGRESS, ...known.progress[event.broker], segments: event.segments }
+      case 'partitionProgress': {
+        const { logStart, highWatermark, logEnd, bytes } = event
+        this.#replica(event, { logStart, highWatermark, logEnd, bytes })
         break
       }
+      case 'logSegments': this.#replica(event, { segments: event.segments }); break
+      case 'logCompacting': this.#replica(event, { compacting: event.permille }); break
+      case 'logCompacted':
+      case 'logCompactionStopped': this.#replica(event, { compacting: null }); break
       case 'consumerFetched': {
         // One may come after its topic's end.
         const known = this.topics.get(event.topic)?.[event.partition]
@@ -134,10 +140,10 @@ export class ClusterModel {
     }
   }
 
-  #progress (event) {
-    const known = this.#at(event.topic, event.partition)
-    if (known.partitionEpoch >= 0 && !known.replicas.includes(event.broker)) return
-    const { logStart, highWatermark, logEnd, bytes } = event
-    known.progress[event.broker] = { ...NO_PROGRESS, ...known.progress[event.broker], logStart, highWatermark, logEnd, bytes }
+  /** What a broker tells of its replica. @param {any} event @param {Partial<Replica>} facts */
+  #replica ({ topic, partition, broker }, facts) {
+    const known = this.#at(topic, partition)
+    if (known.partitionEpoch >= 0 && !known.replicas.includes(broker)) return
+    known.progress[broker] = { ...NO_PROGRESS, ...known.progress[broker], ...facts }
   }
 }

@@ -46,6 +46,9 @@ const TOUCHES = {
   partitionRole: ['topics'],
   partitionProgress: ['progress', 'traffic'],
   logSegments: ['progress'],
+  logCompacting: ['progress'],
+  logCompacted: ['progress'],
+  logCompactionStopped: ['progress'],
   consumerFetched: ['commits'],
   groupState: ['groups'],
   offsetsCommitted: ['commits'],
@@ -53,7 +56,7 @@ const TOUCHES = {
   ownerGone: ['page'],
   ownerChanged: ['page']
 }
-const FREQUENT = new Set(['partitionProgress', 'logSegments', 'consumerFetched', 'offsetsCommitted'])
+const FREQUENT = new Set(['partitionProgress', 'logSegments', 'logCompacting', 'consumerFetched', 'offsetsCommitted'])
 
 export class Store {
   /** @type {Set<{ slices: Set<Slice>, tell: () => void, everyMs: number, due: number, dirty: boolean }>} */

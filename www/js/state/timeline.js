@@ -67,6 +67,7 @@ export function inWords (event, at) {
     case 'segmentRolled': return words('segmentRolled', { place, base: event.base })
     case 'segmentsDeleted': return words('segmentsDeleted', { place, from, to, reason, freed: { bytes: event.bytes } })
     case 'logCompacted': return words('compacted', { place, to, count: event.recordsRemoved, before: { bytes: event.bytesBefore }, after: { bytes: event.bytesAfter } })
+    case 'logCompactionStopped': return words('compactionStopped', { place, at: event.at })
     case 'logRecovered': return words('recovered', { place, end: event.end, gone: { bytes: event.bytesCut }, reason }, 'bad')
     case 'logDamaged': return to === null || to === undefined
       ? words('damagedOn', { place, from }, 'bad')

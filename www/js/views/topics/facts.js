@@ -9,7 +9,7 @@ const READER_GONE_MS = 10000
 /** The leader's replica; while there is no leader, the furthest one. @param {import('../../../sdk/model.js').Partition} partition */
 export function leading ({ leader, progress }) {
   const furthest = Object.values(progress).sort((a, b) => b.logEnd - a.logEnd)[0]
-  return (leader !== null && progress[leader]) || furthest || { logStart: 0, highWatermark: 0, logEnd: 0, bytes: 0, role: '', leaderEpoch: -1, segments: [] }
+  return (leader !== null && progress[leader]) || furthest || { logStart: 0, highWatermark: 0, logEnd: 0, bytes: 0, role: '', leaderEpoch: -1, segments: [], compacting: null }
 }
 
 /** @param {string} topic */

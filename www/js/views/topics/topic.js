@@ -13,6 +13,7 @@ import { download, pack } from '../../archive.js'
 import { commandsOf } from '../../commands/index.js'
 import { configOf, configsOf, safety } from './configs.js'
 import { coloursOf, factsOf, leading, readersOf } from './facts.js'
+import { compaction } from './compacting.js'
 import { cancelMove, electPreferred, openMove } from './moving.js'
 import { removeTopic } from './removing.js'
 import { strip } from './strip.js'
@@ -74,6 +75,7 @@ class Topic extends View {
       </div>
       ${this.job.view('table')}
       ${this.#moving(topic, partitions)}
+      ${compaction(topic, partitions)}
       <section class="panel" aria-label=${t('topics.partitionsOf', { topic })}><div class="row spread"><h2>${t('topics.partitions')}</h2>${legend()}</div>
         <div class="partitions">${partitions.map((partition, index) => this.#partition(topic, partition, index, colours, partitions.length))}</div></section>
       <section class="panel"><tabmq-topic-configs .topic=${topic}></tabmq-topic-configs></section>`

@@ -7,7 +7,7 @@ export const KINDS = {
   quorum: ['quorumRole', 'controllerActive'],
   elections: ['partitionChanged', 'truncated'],
   topics: ['topicCreated', 'topicDeleted', 'partitionsCreated', 'configChanged'],
-  logs: ['segmentRolled', 'segmentsDeleted', 'logCompacted', 'logRecovered', 'logDamaged', 'storageFailed'],
+  logs: ['segmentRolled', 'segmentsDeleted', 'logCompacted', 'logCompactionStopped', 'logRecovered', 'logDamaged', 'storageFailed'],
   groups: ['groupState'],
   links: ['linkChanged', 'connectionRefused']
 }
