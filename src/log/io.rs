@@ -150,6 +150,16 @@ pub enum IoError {
     Other(String),
 }
 
+impl std::fmt::Display for IoError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            IoError::QuotaExceeded => "the storage quota is used up",
+            IoError::Poisoned => "an earlier write failed",
+            IoError::Other(reason) => reason,
+        })
+    }
+}
+
 /// What storage holds when a broker opens it: read once, handed to `Broker::new`.
 #[derive(Debug, Clone, Default)]
 pub struct Recovered {

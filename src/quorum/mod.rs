@@ -452,7 +452,7 @@ impl Quorum {
     pub fn handle_io(&mut self, now: Instant, io: IoId, result: IoResult, fx: &mut Effects) {
         if self.state_writes.remove(&io) {
             match result {
-                IoResult::Failed(error) => self.storage_failed(now, format!("{error:?}"), fx),
+                IoResult::Failed(error) => self.storage_failed(now, error.to_string(), fx),
                 _ => self.release_held(now, fx),
             }
         } else if self.snapshots.owns(io) {
@@ -460,7 +460,7 @@ impl Quorum {
         } else if let Some(reading) = self.reads.remove(&io) {
             match result {
                 IoResult::Read(chunks) => self.on_read(reading, &chunks, fx),
-                IoResult::Failed(error) => self.storage_failed(now, format!("{error:?}"), fx),
+                IoResult::Failed(error) => self.storage_failed(now, error.to_string(), fx),
                 IoResult::Done => panic!("a read ended without its chunks"),
             }
         } else {
@@ -468,7 +468,7 @@ impl Quorum {
             self.log_was_cut(now);
             match outcome {
                 IoOutcome::Done { .. } => self.log_durable(now, fx),
-                IoOutcome::Failed { error, .. } => self.storage_failed(now, format!("{error:?}"), fx),
+                IoOutcome::Failed { error, .. } => self.storage_failed(now, error.to_string(), fx),
             }
             self.submit_log_io(fx);
         }

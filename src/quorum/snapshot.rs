@@ -292,7 +292,7 @@ impl Quorum {
         // A deletion of what does not count any more can fail: the next one has another chance.
         let Some(mut writing) = self.snapshots.writing.take_if(|writing| writing.io == io) else { return };
         if let IoResult::Failed(error) = result {
-            fx.event(ClusterEvent::StorageFailed { reason: format!("{error:?}") });
+            fx.event(ClusterEvent::StorageFailed { reason: error.to_string() });
             self.snapshots.retry_at = Some(now + STORAGE_RETRY);
             if !writing.fetched {
                 self.snapshots.bytes_since = self.snapshots.bytes_max;

@@ -3,7 +3,7 @@
 
 use crate::effects::Effects;
 use crate::event::ClusterEvent;
-use crate::log::io::{IoError, IoOp, IoResult};
+use crate::log::io::{IoOp, IoResult};
 use crate::log::{IoOutcome, PartitionLog, RecoveryReport};
 use crate::time::{Duration, Instant};
 use crate::types::{LogId, Offset};
@@ -53,7 +53,7 @@ impl ReplicaManager {
                 self.ios.insert(fx.submit(op), IoFor::Log { log, incarnation });
             }
             if let IoOutcome::Failed { error, .. } = outcome {
-                fx.event(ClusterEvent::StorageFailed { reason: reason_of(error) });
+                fx.event(ClusterEvent::StorageFailed { reason: error.to_string() });
                 self.chores.set(Chore::RetryStorage, now + STORAGE_RETRY);
             }
             return;
@@ -76,7 +76,7 @@ impl ReplicaManager {
         }
         if let IoOutcome::Failed { error, .. } = outcome {
             if !failed_before {
-                fx.event(ClusterEvent::StorageFailed { reason: reason_of(error) });
+                fx.event(ClusterEvent::StorageFailed { reason: error.to_string() });
             }
             if self.chores.deadline(&Chore::RetryStorage).is_none() {
                 self.chores.set(Chore::RetryStorage, now + STORAGE_RETRY);
@@ -91,7 +91,7 @@ impl ReplicaManager {
     /// A deleted log's storage is free, or will be tried again.
     pub(super) fn deletion_done(&mut self, now: Instant, log: LogId, result: &IoResult, fx: &mut Effects) {
         if let IoResult::Failed(error) = result {
-            fx.event(ClusterEvent::StorageFailed { reason: reason_of(error.clone()) });
+            fx.event(ClusterEvent::StorageFailed { reason: error.to_string() });
             match self.partitions.get_mut(&log) {
                 // A reassignment brought the replica back meanwhile: deleting the log again would take the new one. Of that
                 // nothing is stored yet, as operations end in order.
@@ -151,13 +151,5 @@ impl ReplicaManager {
         let key = HIGH_WATERMARK_CHECKPOINT_KEY.to_owned();
         let value = checkpoint::encode(&self.checkpointed);
         self.ios.insert(fx.submit(IoOp::WriteMeta { key, value, flush: false }), IoFor::Checkpoint);
-    }
-}
-
-fn reason_of(error: IoError) -> String {
-    match error {
-        IoError::QuotaExceeded => "the storage quota is used up".to_owned(),
-        IoError::Poisoned => "an earlier write failed".to_owned(),
-        IoError::Other(reason) => reason,
     }
 }

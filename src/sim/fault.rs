@@ -31,8 +31,8 @@ pub enum FaultKind {
     CrashAfterIos { broker: BrokerId, ios: u64, seed: u64 },
     /// All brokers end at once, as in a closed tab.
     CrashAll { seed: u64 },
-    /// The broker's machine loses power: what was not flushed may be gone. Only while all others have everything;
-    /// otherwise it is a crash.
+    /// The broker's machine loses power: what was not flushed may be gone. Only while all others have everything, otherwise it
+    /// is a crash; and nothing else goes wrong until it is out of every ISR.
     PowerLoss { broker: BrokerId, seed: u64 },
     /// The broker stops in good order.
     Stop { broker: BrokerId },

@@ -2,9 +2,10 @@
 //! its replicas move away, it stops in good order, and the cluster forgets it.
 
 use crate::broker::Broker;
-use crate::client::{Admin, AdminCall, AdminReply, CallId, ClientError, NewReplicas};
+use crate::client::{Admin, AdminCall, AdminReply, CallId, ClientError, FailureKind, NewReplicas};
 use crate::config::BrokerConfig;
 use crate::controller::MetadataImage;
+use crate::protocol::ErrorCode;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerId, Offset};
@@ -47,8 +48,6 @@ pub struct Membership {
     leaves_at: Instant,
     look_at: Instant,
     took: bool,
-    /// The newest metadata seen: older says nothing of what is on the broker now.
-    seen: Offset,
 }
 
 impl Membership {
@@ -69,7 +68,6 @@ impl Membership {
             leaves_at,
             look_at: joins_at,
             took: false,
-            seen: Offset::ZERO,
         }
     }
 
@@ -89,8 +87,9 @@ impl Membership {
         (!done).then(|| format!("broker {} is to come and go, and is {:?}", self.id, self.state))
     }
 
-    /// Takes the next step, if its time has come.
-    pub fn act(&mut self, world: &mut World, rng: &mut Rng) {
+    /// Takes the next step, if its time has come. `told`: how much of the metadata any broker has told of so far; who knows
+    /// less can't say what is on the broker now.
+    pub fn act(&mut self, world: &mut World, told: Offset, rng: &mut Rng) {
         for (_, call, result) in self.admin.take_replies() {
             if self.call == Some(call) {
                 self.call = None;
@@ -112,12 +111,12 @@ impl Membership {
             State::Member if !self.took => {
                 if world.broker(self.id).is_some_and(Broker::is_running) {
                     self.took = true;
-                    let moves = self.newest(world).map(|image| self.taken(image, rng));
+                    let moves = newest(world, self.id, told).map(|image| self.taken(image, rng));
                     self.call(world, moves.unwrap_or_default());
                 }
             }
             State::Member => self.state = State::Moving,
-            State::Moving | State::Stopping | State::Gone => self.move_on(world, rng),
+            State::Moving | State::Stopping | State::Gone => self.move_on(world, told, rng),
             State::Unregistering => {
                 let call = AdminCall::UnregisterBroker(self.id.0);
                 self.call = Some(self.admin.call(world, call));
@@ -125,8 +124,10 @@ impl Membership {
         }
     }
 
-    fn move_on(&mut self, world: &mut World, rng: &mut Rng) {
-        let Some(moves) = self.newest(world).map(|image| self.given_away(image, rng)) else { return };
+    fn move_on(&mut self, world: &mut World, told: Offset, rng: &mut Rng) {
+        let Some(moves) = newest(world, self.id, told).map(|image| self.given_away(image, rng)) else {
+            return;
+        };
         let there = world.broker(self.id).is_some();
         match self.state {
             State::Moving if moves.is_empty() => {
@@ -155,18 +156,14 @@ impl Membership {
     }
 
     fn answered(&mut self, result: Result<AdminReply, ClientError>) {
-        if self.state == State::Unregistering && result.is_ok() {
+        // An earlier call may have done it, whose answer was lost.
+        let done = match &result {
+            Ok(_) => true,
+            Err(error) => error.kind == FailureKind::Protocol(ErrorCode::BrokerIdNotRegistered),
+        };
+        if self.state == State::Unregistering && done {
             self.state = State::Gone;
         }
-    }
-
-    /// The image of the broker that has replayed most; none while all that run know less than was known before.
-    fn newest<'a>(&mut self, world: &'a World) -> Option<&'a MetadataImage> {
-        let others = world.ids().into_iter().filter(|id| *id != self.id);
-        let newest = others.filter_map(|id| world.broker(id)).max_by_key(|broker| broker.replayed())?;
-        let image = (newest.replayed() >= self.seen).then(|| newest.image());
-        self.seen = self.seen.max(newest.replayed());
-        image
     }
 
     /// Some partitions that it takes over, each from one of the others.
@@ -205,4 +202,12 @@ impl Membership {
         }
         moves
     }
+}
+
+/// The image of the broker that has replayed most, but for the one that leaves; none while all that run know less than was
+/// told.
+fn newest(world: &World, but: BrokerId, told: Offset) -> Option<&MetadataImage> {
+    let others = world.ids().into_iter().filter(|id| *id != but);
+    let newest = others.filter_map(|id| world.broker(id)).max_by_key(|broker| broker.replayed())?;
+    (newest.replayed() >= told).then(|| newest.image())
 }

@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
                 self.change(due);
                 self.check()?;
             }
-            self.workload.act(&mut self.world);
+            self.workload.act(&mut self.world, &self.checker);
             self.check()?;
         }
         Ok(())
@@ -235,6 +235,11 @@ impl<'a> Run<'a> {
                     let brokers = self.plan.brokers;
                     self.workload.replace_consumer(&mut self.world, *index, *silent, brokers);
                 }
+                return;
+            }
+            _ if due.begins && self.checker.loss_in_sight(&self.world) => {
+                self.told
+                    .push((self.world.now(), "not yet: a broker that lost writes is in an ISR".to_owned()));
                 return;
             }
             FaultKind::PowerLoss { broker, seed } if due.begins && !self.may_lose_power() => {
@@ -282,7 +287,7 @@ impl<'a> Run<'a> {
             }
             let next = (self.world.now() + Duration::from_millis(50)).min(end);
             self.run_to(next)?;
-            self.workload.act(&mut self.world);
+            self.workload.act(&mut self.world, &self.checker);
             self.check()?;
         }
         Ok(())

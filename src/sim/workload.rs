@@ -338,7 +338,7 @@ impl Workload {
     }
 
     /// Sends what is due.
-    pub fn act(&mut self, world: &mut World) {
+    pub fn act(&mut self, world: &mut World, checker: &Checker) {
         while self.plans.first().is_some_and(|(at, _)| *at <= world.now()) {
             let call = match self.plans.remove(0).1 {
                 Plan::Call(call) => Some(call),
@@ -351,7 +351,7 @@ impl Workload {
             }
         }
         if let Some(membership) = &mut self.membership {
-            membership.act(world, &mut self.rng);
+            membership.act(world, checker.metadata_told(), &mut self.rng);
         }
         let now = world.now();
         for load in self.producers.iter_mut().filter(|load| self.sending && load.next_at <= now) {

@@ -54,3 +54,19 @@ test('each key that the page uses is there, and each one there is used', async (
   assert.deepEqual(unused, [], 'in the catalogues, but never used')
   for (const pattern of patterns) assert.ok(Object.keys(en).some((key) => pattern.test(key)), `nothing matches ${pattern}`)
 })
+
+test('each reason of the catalogue is one that brokers or tabs give', async () => {
+  const sources = []
+  for (const [folder, end] of [['src', '.rs'], ['www/sdk', '.js']]) {
+    const names = (await readdir(fromRoot(folder), { recursive: true })).filter((name) => name.endsWith(end))
+    for (const name of names) sources.push(await readFile(join(fromRoot(folder), name), 'utf8'))
+  }
+  const said = sources.join('\n')
+  const reasons = Object.entries(en).filter(([key]) => key.startsWith('reason.'))
+  const unknown = reasons.filter(([, entry]) => texts(entry).some((text) => {
+    // Of members in the brokers' source there is only "{} joined".
+    const parts = text.replace(/^\{count\} members? /, '{count} ').split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    return !new RegExp(`["']${parts.join('\\{[^}]*\\}')}(\\{\\})?["']`).test(said)
+  }))
+  assert.deepEqual(unknown, [])
+})

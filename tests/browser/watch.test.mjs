@@ -164,3 +164,33 @@ test('what happened while another view was shown is on the charts', { timeout: 1
   await says(page, '[data-chart=records]', /highest 500\/s/)
   assert.deepEqual(await violations(page), [])
 })
+
+test('in Korean what brokers give as reasons is Korean, too; and what a broker that is back brings to many partitions is one line, with each in it', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const page = await openPage(browser, site, { view: 'watch', query: 'demo=off&lang=ko' })
+  await page.evaluate(async () => {
+    const { kafka, admin } = /** @type {any} */ (globalThis).tabmq
+    await admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 8, replicationFactor: 3 }] })
+    const consumer = kafka.consumer({ groupId: 'billing' })
+    await consumer.subscribe({ topics: ['orders'] })
+    await consumer.run({ eachMessage: async () => {} })
+  })
+  await says(page, '.timeline', /멤버 1개가 들어옴.*__consumer_offsets-\d+에서 불러옴/s)
+  await says(page, '.timeline', /리더 \S+의 할당이 커밋됨/)
+  assert.doesNotMatch(await page.locator('.timeline').textContent(), /joined|assignment|loaded/)
+
+  const inSync = (count) => page.waitForFunction((count) => /** @type {any} */ (globalThis).tabmq.store.model.topics.get('orders').every(({ isr }) => isr.length === count), count)
+  await inSync(3)
+  await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.cluster.kill(3))
+  await inSync(2)
+  await page.evaluate(() => /** @type {any} */ (globalThis).tabmq.cluster.start(3))
+  await inSync(3)
+  await says(page, '.timeline details', /orders의 파티션 \d+개에서 동기화된 레플리카가 바뀜/)
+  const before = await page.locator('.timeline details >> nth=0').locator('div').count()
+  assert.ok(before >= 4, `${before} changes are in one line`)
+  await page.click('.timeline details >> nth=0 >> summary')
+  await page.click('.timeline details >> nth=0 >> a:text("orders-") >> nth=0')
+  await page.waitForSelector('tabmq-topic')
+  assert.deepEqual(await violations(page), [])
+})

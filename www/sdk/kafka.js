@@ -593,7 +593,10 @@ export class Admin {
 
   /** For cluster.js: the cluster forgets a broker that has left. @param {number} id */
   async _unregisterBroker (id) {
-    await this.#call('unregisterBroker', { id })
+    await this.#call('unregisterBroker', { id }).catch((error) => {
+      // It was, by an earlier call whose answer did not come.
+      if (error.type !== 'BROKER_ID_NOT_REGISTERED') throw error
+    })
   }
 
   async listGroups () {

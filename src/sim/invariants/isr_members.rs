@@ -17,6 +17,11 @@ pub(super) struct IsrMembers {
 }
 
 impl IsrMembers {
+    /// How much of the metadata any broker has replayed.
+    pub(super) fn newest(&self) -> Offset {
+        self.newest
+    }
+
     pub(super) fn replayed(
         &mut self,
         world: &World,

@@ -381,6 +381,24 @@ impl Checker {
         Ok(())
     }
 
+    /// How much of the metadata any broker has told of so far.
+    pub fn metadata_told(&self) -> Offset {
+        self.isr_members.newest()
+    }
+
+    /// True while a broker that lost writes counts as in sync. One such is what acks=all with a `min.insync.replicas` of two
+    /// survives; with the others gone as well it may be all that is left, and leads (KIP-966's last known leader).
+    pub fn loss_in_sight(&self, world: &World) -> bool {
+        let images = || world.ids().into_iter().filter_map(|id| world.broker(id)).map(Broker::image);
+        self.lossy.iter().any(|(broker, logs)| {
+            logs.iter().any(|log| {
+                images()
+                    .filter_map(|image| image.partition(log.topic_id, log.partition))
+                    .any(|state| state.isr.contains(broker))
+            })
+        })
+    }
+
     /// A broker lost what it had not flushed.
     pub fn lost_power(&mut self, broker: BrokerId) {
         let logs: BTreeSet<LogId> =

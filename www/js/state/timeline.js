@@ -1,4 +1,5 @@
 // Events in plain words: which sentence of the catalogue, with what in it; and what each event concerns.
+import { inReadersWords } from '../i18n/reasons.js'
 
 /**
  * @typedef {{ kind: 'broker'|'link'|'topic'|'group', id: string | number }} Concern
@@ -39,7 +40,8 @@ const words = (key, params = {}, tone = /** @type {Words['tone']} */ ('')) => ({
  * @returns {Words | null} null for what the timeline leaves out
  */
 export function inWords (event, at) {
-  const { topic, partition, id, epoch, group, from, to, reason } = event
+  const { topic, partition, id, epoch, group, from, to } = event
+  const reason = inReadersWords(event.reason)
   const place = topic === undefined ? '' : partition === undefined ? topic : `${topic}-${partition}`
   if (at !== undefined) {
     if (event.type === 'partitionChanged' && event.elected && event.leader === at) return words('here.leads', { place, epoch: event.leaderEpoch }, 'good')
@@ -85,7 +87,7 @@ export function inWords (event, at) {
 
 function worker ({ state, reason }) {
   switch (state) {
-    case 'crashed': return reason === 'killed' ? words('killed', {}, 'bad') : words('crashed', { reason }, 'bad')
+    case 'crashed': return reason === 'killed' ? words('killed', {}, 'bad') : words('crashed', { reason: inReadersWords(reason) }, 'bad')
     case 'starting': return words('starting')
     case 'stopping': return words('stopping')
     case 'stopped': return words('stopped')

@@ -5,6 +5,7 @@ import { openDialog } from '../../kit/dialog.js'
 import { stamp } from '../../kit/parts.js'
 import { app } from '../../app.js'
 import { byteRate, bytes, explain, t } from '../../i18n/index.js'
+import { inReadersWords } from '../../i18n/reasons.js'
 import { inWords } from '../../state/timeline.js'
 
 /** Partitions are drawn as they change; offsets and bytes a few times a second. */
@@ -81,7 +82,7 @@ class BrokerCard extends View {
         const action = (name, enabled, work, danger = false) => html`<div class="choice"><button type="button" data-do=${name} class=${danger ? 'danger' : ''} ?disabled=${!enabled} @click=${() => act(work)}>${t(`broker.${name}`)}</button>
           <p>${t(`broker.${name}.text`)}</p></div>`
         return html`
-          <dl class="facts-list"><dt>${t('broker.state')}</dt><dd>${t(`state.${broker.state}`)}${broker.reason && broker.reason !== 'killed' ? `: ${broker.reason}` : ''}</dd>
+          <dl class="facts-list"><dt>${t('broker.state')}</dt><dd>${t(`state.${broker.state}`)}${broker.reason && broker.reason !== 'killed' ? `: ${inReadersWords(broker.reason)}` : ''}</dd>
             <dt>${t('broker.quorum')}</dt><dd>${quorumRole(broker)}</dd>
             <dt>${t('broker.leadsTitle')}</dt><dd>${brief(leads)}</dd>
             <dt>${t('broker.followsTitle')}</dt><dd>${brief(follows)}${outOfSync ? html`, <b class="bad">${t('broker.outOfSync', { count: outOfSync })}</b>` : ''}</dd>
