@@ -176,7 +176,7 @@ test('in Korean what brokers give as reasons is Korean, too; and what a broker t
     await consumer.subscribe({ topics: ['orders'] })
     await consumer.run({ eachMessage: async () => {} })
   })
-  await says(page, '.timeline', /멤버 1개가 들어옴.*__consumer_offsets-\d+에서 불러옴/s)
+  await says(page, '.timeline', /멤버 1개가 들어옴/)
   await says(page, '.timeline', /리더 \S+의 할당이 커밋됨/)
   assert.doesNotMatch(await page.locator('.timeline').textContent(), /joined|assignment|loaded/)
 
