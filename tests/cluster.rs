@@ -4,7 +4,7 @@ mod support;
 
 use support::Bench;
 use tabmq::protocol::messages::*;
-use tabmq::protocol::{Request, Response};
+use tabmq::protocol::{Request, Response, encode_request};
 use tabmq::time::Duration;
 use tabmq::types::BrokerId;
 
@@ -101,6 +101,28 @@ fn a_broker_that_is_stopped_moves_its_leaderships_first() {
             })
         })
     });
+}
+
+#[test]
+fn a_short_cut_does_not_keep_producer_ids_away_for_long() {
+    let mut bench = Bench::new(4, 3);
+    bench.ready();
+    let controller =
+        bench.world.ids().into_iter().find(|id| bench.world.broker(*id).unwrap().quorum().is_leader());
+    let controller = controller.expect("a controller is active");
+    let asked = BrokerId(controller.0 % 3 + 1);
+    let request: Request = InitProducerIdRequest::default().with_transactional_id(None).into();
+    // What is sent meanwhile is lost, and no connection closes.
+    bench.world.set_cut(asked, controller, true);
+    let conn = bench.world.connect(asked);
+    bench.world.send(conn, encode_request(4, 1, Some("bench"), &request).unwrap());
+    bench.world.run_for(Duration::from_millis(100));
+    bench.world.set_cut(asked, controller, false);
+    let healed = bench.world.now();
+    let Response::InitProducerId(response) = bench.ask(asked, 4, request) else { panic!() };
+    assert_eq!(response.error_code, 0);
+    let waited = bench.world.now().since(healed);
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
 }
 
 #[test]

@@ -72,7 +72,9 @@ impl ProducerIds {
         let body = AllocateProducerIdsRequest::default()
             .with_broker_id(messages::BrokerId(config.node_id.0))
             .with_broker_epoch(epoch.0);
-        self.in_flight = Some(fx.request(controller, Lane::Control, body.into(), config.request_timeout()));
+        // Asked again, should a frame be lost, before clients give up: a block that was granted for nothing is no loss.
+        let timeout = config.request_timeout().min(config.broker_session_timeout());
+        self.in_flight = Some(fx.request(controller, Lane::Control, body.into(), timeout));
     }
 
     /// When `tick` has something to do.
