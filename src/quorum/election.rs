@@ -37,7 +37,7 @@ impl Quorum {
     /// Asks whether it would be elected. Its epoch stays as it is, so that a voter which comes back after it was cut off
     /// deposes nobody.
     pub(super) fn stand(&mut self, now: Instant, fx: &mut Effects) {
-        if self.storage_retry_at.is_some() || !self.state_writes.is_empty() {
+        if self.storage_retry_at.is_some() || !self.state_is_stored() {
             // It could not vote for itself durably; look again later.
             self.role = self.unattached(now);
             return;
@@ -280,7 +280,7 @@ impl Quorum {
     pub(super) fn lead_if_elected(&mut self, now: Instant, fx: &mut Effects) {
         let majority = self.majority();
         let Role::Candidate(candidacy) = &self.role else { return };
-        if candidacy.granted.len() < majority || !self.state_writes.is_empty() {
+        if candidacy.granted.len() < majority || !self.state_is_stored() {
             return;
         }
         let granted: Vec<BrokerId> = candidacy.granted.iter().copied().collect();

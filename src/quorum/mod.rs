@@ -153,6 +153,8 @@ pub struct Quorum {
     state: QuorumState,
     /// Writes of `state` under way.
     state_writes: BTreeSet<IoId>,
+    /// The last write of it failed: what storage has is older.
+    state_unstored: bool,
     held: VecDeque<Held>,
     role: Role,
     requests: BTreeMap<RequestId, (Purpose, LeaderEpoch)>,
@@ -229,6 +231,7 @@ impl Quorum {
             high_watermark: Offset::ZERO,
             state: state.and_then(|bytes| QuorumState::decode(&bytes)).unwrap_or_default(),
             state_writes: BTreeSet::new(),
+            state_unstored: false,
             held: VecDeque::new(),
             role: Role::Unattached { election_at: None, ask_at: now },
             requests: BTreeMap::new(),
@@ -451,6 +454,7 @@ impl Quorum {
     /// Takes the end of a storage operation on the metadata log, or of a write of the quorum's state.
     pub fn handle_io(&mut self, now: Instant, io: IoId, result: IoResult, fx: &mut Effects) {
         if self.state_writes.remove(&io) {
+            self.state_unstored = matches!(result, IoResult::Failed(_));
             match result {
                 IoResult::Failed(error) => self.storage_failed(now, error.to_string(), fx),
                 _ => self.release_held(now, fx),
@@ -608,9 +612,14 @@ impl Quorum {
         self.state_writes.insert(fx.submit(op));
     }
 
+    /// Nothing is promised before it is.
+    fn state_is_stored(&self) -> bool {
+        self.state_writes.is_empty() && !self.state_unstored
+    }
+
     fn reply(&mut self, token: ReplyToken, response: impl Into<Response>, fx: &mut Effects) {
         let reply = Reply::Response(response.into());
-        if self.state_writes.is_empty() || mutated(Mutation::VoteBeforePersisted) {
+        if self.state_is_stored() || mutated(Mutation::VoteBeforePersisted) {
             fx.replies.push_back((token, reply));
         } else {
             self.held.push_back(Held::Reply(token, reply));
@@ -618,7 +627,7 @@ impl Quorum {
     }
 
     fn request(&mut self, to: BrokerId, lane: Lane, body: Request, purpose: Purpose, fx: &mut Effects) {
-        if self.state_writes.is_empty() {
+        if self.state_is_stored() {
             let id = fx.request(to, lane, body, self.request_timeout);
             self.requests.insert(id, (purpose, self.state.epoch));
         } else {
@@ -627,7 +636,7 @@ impl Quorum {
     }
 
     fn release_held(&mut self, now: Instant, fx: &mut Effects) {
-        while self.state_writes.is_empty() {
+        while self.state_is_stored() {
             match self.held.pop_front() {
                 None => {
                     self.storage_retry_at = self.storage_retry_at.filter(|_| self.log.storage_failed());

@@ -588,7 +588,7 @@ impl Quorum {
         let others: Vec<BrokerId> = all.collect::<BTreeSet<BrokerId>>().into_iter().collect();
         let at = self.rng.below(others.len().max(1) as u64) as usize;
         if let Some(&voter) = others.get(at)
-            && self.state_writes.is_empty()
+            && self.state_is_stored()
         {
             let body = self.fetch_request(0);
             self.request(voter, Lane::QuorumFetch, body.into(), Purpose::Ask, fx);

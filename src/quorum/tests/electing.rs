@@ -108,6 +108,21 @@ fn the_successor_of_a_leader_that_resigns_is_elected_at_once() {
 }
 
 #[test]
+fn a_vote_that_could_not_be_stored_is_not_given_when_it_is_asked_for_again() {
+    let mut all = Nodes::new(2, 2);
+    all.commit("a");
+    let leader = all.elected();
+    let other = [1, 2].map(id).into_iter().find(|other| *other != leader).unwrap();
+    all.break_writes(other, true);
+    all.with(leader, |quorum, now, fx| quorum.resign(now, fx));
+    all.until("it stands for election", |all| all.quorum(leader).role_name() == "candidate");
+    all.run_for(Duration::from_secs(10));
+    assert!(!all.quorum(leader).is_leader(), "with a vote that the other forgets when it ends");
+    all.break_writes(other, false);
+    all.commit("b");
+}
+
+#[test]
 fn no_vote_is_asked_for_before_a_majority_would_give_it() {
     let mut all = Nodes::new(3, 3);
     all.commit("a");

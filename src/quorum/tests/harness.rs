@@ -52,6 +52,8 @@ pub struct Nodes {
     pub tearing: Option<Rng>,
     /// Nodes whose storage refuses snapshots.
     refusing: BTreeSet<BrokerId>,
+    /// Nodes whose storage refuses all writes.
+    broken: BTreeSet<BrokerId>,
     waiting: BTreeMap<ReplyToken, (BrokerId, BrokerId, RequestId)>,
     outstanding: BTreeSet<(BrokerId, RequestId)>,
     queue: BTreeMap<(Instant, u64), Happening>,
@@ -84,6 +86,7 @@ impl Nodes {
             ending: BTreeMap::new(),
             tearing: None,
             refusing: BTreeSet::new(),
+            broken: BTreeSet::new(),
             waiting: BTreeMap::new(),
             outstanding: BTreeSet::new(),
             queue: BTreeMap::new(),
@@ -131,6 +134,14 @@ impl Nodes {
     /// Ends a node when so many more storage operations took effect, and one more that it does not hear of.
     pub fn crash_after_ios(&mut self, id: BrokerId, ios: usize) {
         self.ending.insert(id, ios);
+    }
+
+    /// A node's storage refuses all writes, or no longer.
+    pub fn break_writes(&mut self, id: BrokerId, broken: bool) {
+        match broken {
+            true => self.broken.insert(id),
+            false => self.broken.remove(&id),
+        };
     }
 
     /// A node's storage refuses what concerns snapshots, or no longer.
@@ -264,7 +275,8 @@ impl Nodes {
                         self.crash(node);
                         return true;
                     }
-                    let refused = op.log() == Some(LogId::SNAPSHOTS) && self.refusing.contains(&node);
+                    let refused = (op.log() == Some(LogId::SNAPSHOTS) && self.refusing.contains(&node))
+                        || (!matches!(op, IoOp::Read { .. }) && self.broken.contains(&node));
                     let result = match refused {
                         true => IoResult::Failed(IoError::QuotaExceeded),
                         false => self.storages.entry(node).or_default().execute(op),
@@ -330,13 +342,18 @@ impl Nodes {
             }
         }
         for (token, reply) in replies {
-            let Reply::Response(response) = reply else { continue };
+            let result = match reply {
+                Reply::Response(response) => Ok(response),
+                Reply::Close(_) => Err(PeerError::Disconnected),
+                _ => continue,
+            };
             let Some((asker, at, request)) = self.waiting.remove(&token) else {
-                self.answers.insert(token, response);
+                if let Ok(response) = result {
+                    self.answers.insert(token, response);
+                }
                 continue;
             };
             if !self.cut.contains(&(id, asker)) {
-                let result = Ok(response);
                 self.push(HOP, Happening::Response { to: asker, from: at, id: request, result });
             }
         }
