@@ -14,6 +14,8 @@ use super::{Checked, Look, Violation, World};
 #[derive(Debug, Default)]
 pub(super) struct CommitsDurable {
     checked: BTreeMap<LogId, Offset>,
+    /// By node, the voters of its log when it was looked at last.
+    voters: BTreeMap<BrokerId, Vec<BrokerId>>,
 }
 
 impl CommitsDurable {
@@ -27,6 +29,13 @@ impl CommitsDurable {
         lossy: &BTreeMap<BrokerId, BTreeSet<LogId>>,
         taken_off: impl Fn(BrokerId) -> bool,
     ) -> Checked {
+        let now =
+            world.broker(look.broker).filter(|_| status.is_none()).map(|broker| broker.quorum().voters());
+        let now: Vec<BrokerId> = now.map(Iterator::collect).unwrap_or_default();
+        let before = match status {
+            None => self.voters.insert(look.broker, now.clone()).unwrap_or_else(|| now.clone()),
+            Some(_) => Vec::new(),
+        };
         let checked = self.checked.entry(look.id).or_default();
         if look.leads.is_none() || look.high_watermark <= *checked {
             return Ok(());
@@ -45,11 +54,12 @@ impl CommitsDurable {
         let missing: Vec<BrokerId> = match status {
             Some(status) => status.isr.iter().copied().filter(|id| !exempt(id) && !has(*id)).collect(),
             None => {
-                let quorum = world.broker(look.broker).map(|broker| broker.quorum());
-                let voters: Vec<BrokerId> =
-                    quorum.map(|quorum| quorum.voters().collect()).unwrap_or_default();
-                let without: Vec<BrokerId> = voters.iter().copied().filter(|id| !has(*id)).collect();
-                if without.len() * 2 < voters.len() { Vec::new() } else { without }
+                // In one turn a leader may count what is committed, and then begin a change of the voters.
+                let missing = |voters: &[BrokerId]| -> Vec<BrokerId> {
+                    let without: Vec<BrokerId> = voters.iter().copied().filter(|id| !has(*id)).collect();
+                    if without.len() * 2 < voters.len() { Vec::new() } else { without }
+                };
+                if missing(&before).is_empty() { Vec::new() } else { missing(&now) }
             }
         };
         if missing.is_empty() {
