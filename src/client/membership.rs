@@ -608,9 +608,16 @@ impl Consumer {
                 let place = (TopicName::from(topic.name.as_str()), answer.partition_index);
                 let failed = ErrorCode::try_from_code(answer.error_code);
                 error = error.or(failed);
-                // These will not succeed another time: a topic that was deleted, for one.
-                let hopeless = [ErrorCode::UnknownTopicOrPartition, ErrorCode::OffsetMetadataTooLarge];
-                let settled = failed.is_none_or(|failed| hopeless.contains(&failed));
+                let settled = match failed {
+                    None => true,
+                    // A topic that was deleted; or a partition so new that the coordinator has not heard of it.
+                    Some(ErrorCode::UnknownTopicOrPartition) => {
+                        self.net.refresh(now);
+                        self.net.topic(&place.0).is_none_or(|topic| topic.error.is_some())
+                    }
+                    // It will not succeed another time.
+                    Some(failed) => failed == ErrorCode::OffsetMetadataTooLarge,
+                };
                 let next = commit.offsets.iter().find(|(t, p, ..)| (t, *p) == (&place.0, place.1));
                 if let (true, Some((_, _, next, _))) = (settled, next)
                     && let Some(position) = self.positions.get_mut(&place)

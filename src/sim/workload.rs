@@ -433,9 +433,15 @@ impl Workload {
                 let committed = checker.group_offsets.committed(reader.group, &tp.topic, tp.partition.0);
                 if committed.unwrap_or_default() != log.end() {
                     let (group, end) = (reader.group, log.end());
-                    let (next, committing) = (&reader.next, &reader.committing);
+                    let members = self.readers.iter().filter(|other| other.group == group).map(|one| {
+                        format!(
+                            "{} read {:?}, polls {:?}, commits {:?}",
+                            one.name, one.next, one.poll, one.committing
+                        )
+                    });
                     return Some(format!(
-                        "group {group} has committed {committed:?} of {end} in {tp} (read {next:?}, commits {committing:?})"
+                        "group {group} has committed {committed:?} of {end} in {tp} ({})",
+                        members.collect::<Vec<_>>().join("; ")
                     ));
                 }
             }
