@@ -10,6 +10,7 @@ use tabmq::client::*;
 use tabmq::log::io::IoError;
 use tabmq::protocol::ErrorCode;
 
+use tabmq::event::ClusterEvent;
 use tabmq::rng::Rng;
 use tabmq::sim::clients::{Clients, Handle};
 use tabmq::sim::{Latencies, World};
@@ -1035,4 +1036,57 @@ fn while_the_quota_is_used_up_producers_wait_consumers_go_on_and_nothing_is_acke
         assert!(reader.got.len() >= load.acked.len());
         load.check(&mut rig, 3);
     }
+}
+
+#[test]
+fn an_offset_is_committed_also_where_the_coordinator_heard_late_of_the_topic() {
+    let mut shown = 0;
+    for seed in 0..12 {
+        // A coordinator that commits alone, and goes on while it does not hear the controller.
+        let configs = support::configs(3).into_iter().map(|mut config| {
+            config.set("offsets.topic.replication.factor", "1").unwrap();
+            config.set("auto.create.topics.enable", "false").unwrap();
+            config
+        });
+        let world = World::new(seed, support::START, configs.collect(), Latencies::default());
+        let mut rig = Rig { seed, bench: Bench { world }, clients: Clients::default() };
+        rig.bench.ready();
+        let mut reader = Reader::start(&mut rig, consumer_options("reader", Assignor::Range));
+        run_all(&mut rig, None, &mut [&mut reader], ms(2000));
+        let controller =
+            rig.bench.world.broker(BrokerId(1)).and_then(|broker| broker.quorum().leader()).unwrap();
+        let of_group = |event: &ClusterEvent| matches!(event, ClusterEvent::GroupState { .. });
+        let events = rig.bench.world.events();
+        let coordinator =
+            events.iter().rev().find(|(.., event)| of_group(event)).map(|(_, broker, _)| *broker).unwrap();
+        if coordinator == controller {
+            continue;
+        }
+        rig.bench.world.set_cut(controller, coordinator, true);
+        rig.bench.create_topic_through(controller, TOPIC, 1, 1);
+        if rig.bench.leader(TOPIC, 0) == coordinator {
+            continue;
+        }
+        rig.run_for(ms(50));
+        let (code, _) = rig.bench.try_produce(rig.bench.leader(TOPIC, 0), TOPIC, 0, b"a:1", 1);
+        assert_eq!(code, 0, "seed {seed}");
+        for _ in 0..100 {
+            run_all(&mut rig, None, &mut [&mut reader], ms(50));
+        }
+        let read_meanwhile = !reader.got.is_empty();
+        rig.bench.world.set_cut(controller, coordinator, false);
+        run_all(&mut rig, None, &mut [&mut reader], ms(4000));
+        assert_eq!(reader.got, [(0, 0, "a:1".to_owned())], "seed {seed}");
+        let admin = rig.admin();
+        let asked = AdminCall::FetchOffsets { group: "readers".to_owned(), topics: None };
+        let Ok(AdminReply::Committed(topics)) = rig.answer(&admin, asked, ms(3000)) else { panic!() };
+        let committed: Vec<&str> = topics
+            .iter()
+            .flat_map(|topic| &topic.partitions)
+            .map(|partition| partition.offset.as_str())
+            .collect();
+        assert_eq!(committed, ["1"], "seed {seed}");
+        shown += usize::from(read_meanwhile);
+    }
+    assert!(shown > 0, "no seed showed it");
 }

@@ -148,6 +148,9 @@ pub(super) struct Position {
     pub(super) processed: Option<i64>,
     /// Committed up to here.
     pub(super) committed: Option<i64>,
+    /// The coordinator does not know the partition, and refused this: it was deleted, or it is so new that the coordinator
+    /// has not heard of it.
+    pub(super) refused: Option<i64>,
     pub(super) buffer: VecDeque<FetchedBatch>,
     /// The batch that is with the host.
     pub(super) with_host: Option<WithHost>,

@@ -264,7 +264,7 @@ impl Consumer {
         let busy = self.positions.values().any(|position| position.with_host.is_some());
         let uncommitted = self.options.auto_commit.is_some()
             && self.membership.generation.is_some()
-            && self.positions.values().any(is_uncommitted);
+            && self.positions.values().any(is_awaited);
         let waiting = !self.membership.calls.is_empty() && !mutated(Mutation::CommitsOutliveGeneration);
         let committing = self.membership.commit.is_some() || waiting;
         if (busy || uncommitted || committing) && force_at > now {
@@ -608,21 +608,15 @@ impl Consumer {
                 let place = (TopicName::from(topic.name.as_str()), answer.partition_index);
                 let failed = ErrorCode::try_from_code(answer.error_code);
                 error = error.or(failed);
-                let settled = match failed {
-                    None => true,
-                    // A topic that was deleted; or a partition so new that the coordinator has not heard of it.
-                    Some(ErrorCode::UnknownTopicOrPartition) => {
-                        self.net.refresh(now);
-                        self.net.topic(&place.0).is_none_or(|topic| topic.error.is_some())
-                    }
-                    // It will not succeed another time.
-                    Some(failed) => failed == ErrorCode::OffsetMetadataTooLarge,
-                };
                 let next = commit.offsets.iter().find(|(t, p, ..)| (t, *p) == (&place.0, place.1));
-                if let (true, Some((_, _, next, _))) = (settled, next)
-                    && let Some(position) = self.positions.get_mut(&place)
-                {
-                    position.committed = Some(*next);
+                let (Some((_, _, next, _)), Some(position)) = (next, self.positions.get_mut(&place)) else {
+                    continue;
+                };
+                match failed {
+                    // Too large it is another time as well.
+                    None | Some(ErrorCode::OffsetMetadataTooLarge) => position.committed = Some(*next),
+                    Some(ErrorCode::UnknownTopicOrPartition) => position.refused = Some(*next),
+                    Some(_) => {}
                 }
             }
         }
@@ -638,7 +632,10 @@ impl Consumer {
             Some(ErrorCode::RebalanceInProgress) => self.rejoin(now),
             Some(_) => {}
         }
-        self.membership.commit_at = error.map(|_| retry);
+        self.membership.commit_at = error.map(|error| match (error, self.options.auto_commit) {
+            (ErrorCode::UnknownTopicOrPartition, Some(interval)) => now + interval.max(RETRY),
+            _ => retry,
+        });
         if let Some(call) = call {
             let again = error
                 .is_some_and(|error| error.is_retriable() && error != ErrorCode::UnknownTopicOrPartition);
@@ -692,7 +689,7 @@ impl Consumer {
         let busy = self.positions.values().any(|position| position.with_host.is_some());
         let uncommitted = self.options.auto_commit.is_some()
             && self.membership.generation.is_some()
-            && self.positions.values().any(is_uncommitted);
+            && self.positions.values().any(is_awaited);
         if busy || uncommitted || self.membership.commit.is_some() || !self.membership.calls.is_empty() {
             return false;
         }
@@ -809,6 +806,11 @@ fn is_elsewhere(code: i16) -> bool {
         [ErrorCode::NotCoordinator, ErrorCode::CoordinatorNotAvailable, ErrorCode::CoordinatorLoadInProgress]
             .contains(&error)
     })
+}
+
+/// A rebalance and an end wait for it; for what was refused only as long as it takes to be told.
+fn is_awaited(position: &Position) -> bool {
+    is_uncommitted(position) && position.refused != position.processed
 }
 
 fn is_uncommitted(position: &Position) -> bool {
