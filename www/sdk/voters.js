@@ -1,7 +1,10 @@
 // Which brokers vote in the quorum that decides on the cluster's metadata (KIP-853): changed one at a time.
 import { KafkaJSNonRetriableError, TabmqOptionError } from './errors.js'
 
-/** Makes a broker a voter, or a voter a broker that only follows; resolves when that is committed. */
+/** How long `cluster.brokers()` may take to say what is committed already. */
+const SHOWN_WAIT_MS = 2000
+
+/** Makes a broker a voter, or a voter a broker that only follows; resolves when that is committed, and `brokers()` says so. */
 export async function changeVoter (cluster, id, votes) {
   const admin = cluster.kafka({ clientId: 'voters' }).admin()
   await admin.connect()
@@ -12,6 +15,10 @@ export async function changeVoter (cluster, id, votes) {
     const voter = { voterId: id, voterDirectoryId: found.directoryId }
     if (votes) await admin.addRaftVoter({ ...voter, host: `broker-${id}`, port: 9092 })
     else await admin.removeRaftVoter(voter)
+    // The quorum's leader tells of it beside its answer, perhaps a little later.
+    const deadline = Date.now() + SHOWN_WAIT_MS
+    const isShown = () => cluster.brokers().find((broker) => broker.id === id)?.roles.includes('controller') === votes
+    while (!isShown() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10))
   } finally {
     await admin.disconnect()
   }
