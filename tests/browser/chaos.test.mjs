@@ -22,8 +22,13 @@ const limit = (/** @type {number} */ rounds) => ({ timeout: 180_000 + rounds * 2
  */
 async function runIn(browser, site, rounds) {
   await browser.navigate(`${site}/pages/chaos.html?seed=${SEED}&rounds=${rounds}`)
-  const read = () => browser.execute('return document.body.dataset.report ?? null')
-  return JSON.parse(await until('the run has ended', read, { timeoutMs: limit(rounds).timeout - 60_000 }))
+  let step = ''
+  const read = async () => {
+    const [report, at] = await browser.execute('return [document.body.dataset.report ?? null, document.body.dataset.step ?? null]')
+    step = at
+    return report
+  }
+  return JSON.parse(await until(() => `the run has ended; its last step: ${step}`, read, { timeoutMs: limit(rounds).timeout - 60_000 }))
 }
 
 /** @param {import('node:test').TestContext} t @param {any} report @param {string} browser */

@@ -13,9 +13,16 @@ use super::{Checked, Look, Violation, World};
 
 #[derive(Debug, Default)]
 pub(super) struct CommitsDurable {
-    checked: BTreeMap<LogId, Offset>,
-    /// By node, the voters of its log when it was looked at last.
-    voters: BTreeMap<BrokerId, Vec<BrokerId>>,
+    replicas: BTreeMap<(BrokerId, LogId), Seen>,
+}
+
+/// What a replica was like when it was looked at last.
+#[derive(Debug, Clone)]
+struct Seen {
+    leads: bool,
+    high_watermark: Offset,
+    /// The voters, or the in-sync replicas.
+    counted: Vec<BrokerId>,
 }
 
 impl CommitsDurable {
@@ -29,49 +36,48 @@ impl CommitsDurable {
         lossy: &BTreeMap<BrokerId, BTreeSet<LogId>>,
         taken_off: impl Fn(BrokerId) -> bool,
     ) -> Checked {
-        let now =
-            world.broker(look.broker).filter(|_| status.is_none()).map(|broker| broker.quorum().voters());
-        let now: Vec<BrokerId> = now.map(Iterator::collect).unwrap_or_default();
-        let before = match status {
-            None => self.voters.insert(look.broker, now.clone()).unwrap_or_else(|| now.clone()),
-            Some(_) => Vec::new(),
+        let counted: Vec<BrokerId> = match status {
+            Some(status) => status.isr.clone(),
+            None => {
+                world.broker(look.broker).map(|broker| broker.quorum().voters().collect()).unwrap_or_default()
+            }
         };
-        let checked = self.checked.entry(look.id).or_default();
-        if look.leads.is_none() || look.high_watermark <= *checked {
+        let now = Seen { leads: look.leads.is_some(), high_watermark: look.high_watermark, counted };
+        let before = self.replicas.insert((look.broker, look.id), now.clone()).unwrap_or_else(|| now.clone());
+        if now.high_watermark <= before.high_watermark || !(now.leads || before.leads) {
             return Ok(());
-        }
-        *checked = look.high_watermark;
-        if let Some(status) = status
-            && status.isr.len() < MIN_ISR.min(replicas(world, look))
-        {
-            let (name, broker, isr) = (look.name(), look.broker, &status.isr);
-            let what = format!("broker {broker} commits in {name} with only {isr:?} in sync");
-            return Err(Violation { invariant: "commits_durable", what });
         }
         let has = |id: BrokerId| stored_end(world, id, look.id) >= look.high_watermark;
         let exempt =
-            |id: &BrokerId| taken_off(*id) || lossy.get(id).is_some_and(|logs| logs.contains(&look.id));
-        let missing: Vec<BrokerId> = match status {
-            Some(status) => status.isr.iter().copied().filter(|id| !exempt(id) && !has(*id)).collect(),
-            None => {
-                // In one turn a leader may count what is committed, and then begin a change of the voters.
-                let missing = |voters: &[BrokerId]| -> Vec<BrokerId> {
-                    let without: Vec<BrokerId> = voters.iter().copied().filter(|id| !has(*id)).collect();
-                    if without.len() * 2 < voters.len() { Vec::new() } else { without }
-                };
-                if missing(&before).is_empty() { Vec::new() } else { missing(&now) }
+            |id: BrokerId| taken_off(id) || lossy.get(&id).is_some_and(|logs| logs.contains(&look.id));
+        let wrong = |counted: &[BrokerId]| -> Option<String> {
+            let (name, broker, end) = (look.name(), look.broker, look.high_watermark);
+            let without = counted.iter().copied().filter(|id| !has(*id));
+            let (enough, missing): (bool, Vec<BrokerId>) = match status {
+                Some(_) => {
+                    let enough = counted.len() >= MIN_ISR.min(replicas(world, look));
+                    (enough, without.filter(|id| !exempt(*id)).collect())
+                }
+                None => {
+                    let without: Vec<BrokerId> = without.collect();
+                    (true, if without.len() * 2 < counted.len() { Vec::new() } else { without })
+                }
+            };
+            match (enough, missing.is_empty()) {
+                (false, _) => {
+                    Some(format!("broker {broker} commits in {name} with only {counted:?} in sync"))
+                }
+                (true, false) => Some(format!(
+                    "broker {broker} counts {name} committed up to {end}, which is not in the storage of {missing:?}"
+                )),
+                (true, true) => None,
             }
         };
-        if missing.is_empty() {
-            return Ok(());
+        // In one turn a leader may count what is committed, and then hear or decide that others are to be counted, or lead.
+        match wrong(&before.counted).and_then(|_| wrong(&now.counted)) {
+            Some(what) => Err(Violation { invariant: "commits_durable", what }),
+            None => Ok(()),
         }
-        let what = format!(
-            "broker {} counts {} committed up to {}, which is not in the storage of {missing:?}",
-            look.broker,
-            look.name(),
-            look.high_watermark
-        );
-        Err(Violation { invariant: "commits_durable", what })
     }
 }
 

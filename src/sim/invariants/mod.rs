@@ -313,9 +313,23 @@ impl Checker {
         watch.durable_end = look.log.durable_end_offset();
         watch.high_watermark = look.high_watermark;
         watch.leads = look.leads;
-        if unchanged {
-            return Ok(());
+        if !unchanged {
+            self.look_at_log(world, storage, look, status, elected)?;
         }
+        let known = status.map(|status| status.partition_epoch).unwrap_or_default();
+        let taken_off = |id| self.reassignments.took_off(look.id, id, known);
+        self.commits_durable.look(world, look, status, &self.lossy, taken_off)
+    }
+
+    /// Looks at what a log has become.
+    fn look_at_log(
+        &mut self,
+        world: &World,
+        storage: &MemoryStorage,
+        look: &Look<'_>,
+        status: Option<&ReplicaStatus>,
+        elected: bool,
+    ) -> Checked {
         self.one_leader.look(world, look)?;
         self.stale_leaders.look(look)?;
         self.high_watermark.look(look)?;
@@ -336,8 +350,7 @@ impl Checker {
                 }
             }
         }
-        let taken_off = |id| self.reassignments.took_off(look.id, id);
-        self.commits_durable.look(world, look, status, &self.lossy, taken_off)
+        Ok(())
     }
 
     /// Compares batches that were not looked at yet with those of the same epochs on other replicas.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::controller::{MetadataImage, PartitionState};
-use crate::types::{BrokerId, LogId, Offset};
+use crate::types::{BrokerId, LogId, Offset, PartitionEpoch};
 
 use super::{Checked, Violation};
 
@@ -13,12 +13,15 @@ use super::{Checked, Violation};
 pub(super) struct ReassignmentsComplete {
     newest: Offset,
     last: BTreeMap<LogId, PartitionState>,
+    /// By whom it concerns, the state that took it off last.
+    taken_off: BTreeMap<(LogId, BrokerId), PartitionEpoch>,
 }
 
 impl ReassignmentsComplete {
-    /// True for a broker that is no replica any more, as far as any broker knows.
-    pub(super) fn took_off(&self, log: LogId, id: BrokerId) -> bool {
-        self.last.get(&log).is_some_and(|state| !state.replicas.contains(&id))
+    /// True for a broker that was taken off, and whoever knows no later state than `known` has not heard of it. It may have
+    /// been asked to come back since.
+    pub(super) fn took_off(&self, log: LogId, id: BrokerId, known: PartitionEpoch) -> bool {
+        self.taken_off.get(&(log, id)).is_some_and(|epoch| *epoch > known)
     }
 
     pub(super) fn replayed(&mut self, replayed: Offset, image: &MetadataImage) -> Checked {
@@ -35,6 +38,11 @@ impl ReassignmentsComplete {
             let name = format!("{}-{partition}", topic.name);
             if let Some(id) = state.isr.iter().chain(&state.elr).find(|id| !state.replicas.contains(id)) {
                 return violation(format!("broker {id} is no replica of {name}: {state:?}"));
+            }
+            for id in before.iter().flat_map(|before| &before.replicas) {
+                if !state.replicas.contains(id) {
+                    self.taken_off.insert((log, *id), state.partition_epoch);
+                }
             }
             let next = |before: &&PartitionState| before.partition_epoch.0 + 1 == state.partition_epoch.0;
             if let Some(before) = before.as_ref().filter(next)

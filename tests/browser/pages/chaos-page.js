@@ -3,6 +3,7 @@
 import { chaos } from './chaos.js'
 
 const asked = new URLSearchParams(location.search)
-const report = await chaos({ seed: Number(asked.get('seed')), rounds: Number(asked.get('rounds')) })
+const onStep = (/** @type {string} */ what) => { document.body.dataset.step = what }
+const report = await chaos({ seed: Number(asked.get('seed')), rounds: Number(asked.get('rounds')), onStep })
   .catch((error) => ({ failed: `${error}\n${error.stack ?? ''}` }))
 document.body.dataset.report = JSON.stringify(report)

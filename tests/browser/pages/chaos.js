@@ -54,17 +54,22 @@ function load (cluster, name) {
 }
 
 /**
- * @param {{ seed: number, rounds: number, brokers?: number, storage?: 'indexeddb' | 'memory' }} options
+ * @param {{ seed: number, rounds: number, brokers?: number, storage?: 'indexeddb' | 'memory', onStep?: (what: string) => void }} options
+ *   `onStep` hears what is done next, for a run that does not end
  * @returns {Promise<object>} the report: what was done, what was acked, and what is wrong (nothing)
  */
-export async function chaos ({ seed, rounds, brokers = 3, storage = 'indexeddb' }) {
+export async function chaos ({ seed, rounds, brokers = 3, storage = 'indexeddb', onStep = () => {} }) {
   const below = generator(seed)
   const did = []
+  /** @param {string} what @param {() => boolean | Promise<boolean>} condition */
+  const reached = (what, condition) => { onStep(`until ${what}`); return until(what, condition) }
+  onStep('create the cluster')
   const cluster = /** @type {any} */ (await createCluster({
     name: `chaos-${seed}`, brokers, profile: 'lab', storage,
     config: { 'default.replication.factor': 3, 'min.insync.replicas': 2 }
   }))
   const admin = cluster.kafka().admin()
+  onStep('create the topic')
   await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: PARTITIONS, replicationFactor: 3 }] })
   const ids = cluster.brokers().map(({ id }) => id)
   const crashes = []
@@ -122,17 +127,22 @@ export async function chaos ({ seed, rounds, brokers = 3, storage = 'indexeddb' 
     const other = others[below(others.length)]
     const wait = 200 + below(1500)
     did.push(`${Math.round(performance.now() - begun)} ms: ${action} ${action === 'heal' ? '' : id}${/cut|delay/.test(action) ? ` > ${other}` : ''}`)
+    onStep(did[round])
     await actions[action](id, other)
     await pause(wait)
   }
   heal()
+  onStep(`start ${[...down]}`)
   for (const id of down) await cluster.start(id)
   const went = performance.now() - begun
-  await until('all brokers run', () => cluster.brokers().every(({ state }) => state === 'running'))
-  await until('all replicas are in sync', () => [...cluster.model.topics.get(TOPIC).values()].every(({ isr }) => isr.length === 3))
+  await reached('all brokers run', () => cluster.brokers().every(({ state }) => state === 'running'))
+  await reached('all replicas are in sync', () => [...cluster.model.topics.get(TOPIC).values()].every(({ isr }) => isr.length === 3))
+  onStep('find the leaders')
   for (let partition = 0; partition < PARTITIONS; partition++) await leaderOf(cluster, TOPIC, partition)
+  onStep('end the producers')
   await Promise.all(loads.map(({ stop }) => stop()))
 
+  onStep('ask for the ends')
   const ends = await admin.fetchTopicOffsets(TOPIC)
   const total = ends.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0)
   const found = []
@@ -143,10 +153,11 @@ export async function chaos ({ seed, rounds, brokers = 3, storage = 'indexeddb' 
       found.push({ partition, offset: Number(message.offset), key: text.decode(message.key), ...JSON.parse(text.decode(message.value)) })
     }
   }).catch((error) => crashes.push(`consumer: ${error.message}`))
-  await until(`all ${total} records are read`, () => found.length >= total)
+  await reached(`all ${total} records are read`, () => found.length >= total)
   const acked = loads.flatMap(({ name, acked }) => acked.map((number) => JSON.stringify({ name, number })))
-  await until('the consumer of the whole time has every acked record', () => acked.every((value) => reads.has(value)))
+  await reached('the consumer of the whole time has every acked record', () => acked.every((value) => reads.has(value)))
   const wrong = [...crashes, ...judge(loads, found)]
+  onStep('disconnect and close')
   await fresh.disconnect()
   await consumer.disconnect()
   await cluster.close()
