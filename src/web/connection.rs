@@ -20,6 +20,7 @@ use web_sys::{
 use crate::log::io::IoError;
 
 use super::migrations::{VERSION, migrate};
+use super::webkit::keeps_what_workers_leave;
 
 /// How often a transaction is made that the browser takes its connection from.
 const ATTEMPTS_MAX: usize = 3;
@@ -27,6 +28,8 @@ const ATTEMPTS_MAX: usize = 3;
 /// See the file's head.
 pub struct Connection {
     name: String,
+    /// Whether a transaction may be told to commit before the browser has begun it: see `webkit`.
+    tells: bool,
     open: RefCell<Option<Open>>,
 }
 
@@ -41,7 +44,7 @@ struct Open {
 pub enum Mode {
     /// Only reading.
     Read,
-    /// Writing; with `strict`, complete means flushed to the disk.
+    /// Writing, all requests at once; with `strict`, complete means flushed to the disk.
     Write {
         /// Flush.
         strict: bool,
@@ -59,7 +62,8 @@ impl Connection {
     /// Opens the database `name`: made if it is not there, migrated if it is old, refused if it is newer than we are.
     pub async fn open(name: &str) -> Result<Connection, IoError> {
         let open = open(name, true).await?;
-        Ok(Connection { name: name.to_owned(), open: RefCell::new(Some(open)) })
+        let tells = !keeps_what_workers_leave();
+        Ok(Connection { name: name.to_owned(), tells, open: RefCell::new(Some(open)) })
     }
 
     /// Makes `requests` in one transaction on `stores`, and waits until it is complete; gives what `requests` gave. An error
@@ -73,7 +77,8 @@ impl Connection {
         let mut attempts = 0;
         loop {
             let transaction = self.transaction(stores, mode).await?;
-            let outcome = complete(&transaction, mode, &mut requests).await;
+            let tell = self.tells && matches!(mode, Mode::Write { .. });
+            let outcome = complete(&transaction, tell, &mut requests).await;
             attempts += 1;
             if outcome.is_ok() || attempts == ATTEMPTS_MAX || self.begin(stores, Mode::Read).is_some() {
                 return outcome;
@@ -105,10 +110,11 @@ impl Connection {
     }
 }
 
-/// Makes the requests of a transaction, and waits for its end.
+/// Makes the requests of a transaction, may `tell` that no more will come, and waits for its end.
+#[expect(deprecated, reason = "`commit` is by web-sys, and by no browser")]
 async fn complete<T>(
     transaction: &IdbTransaction,
-    mode: Mode,
+    tell: bool,
     requests: &mut impl FnMut(&IdbTransaction) -> Result<T, JsValue>,
 ) -> Result<T, IoError> {
     let (sender, ended) = oneshot::channel();
@@ -125,7 +131,10 @@ async fn complete<T>(
     });
     transaction.set_oncomplete(Some(on_end.as_ref().unchecked_ref()));
     transaction.set_onabort(Some(on_end.as_ref().unchecked_ref()));
-    let made = match requests(transaction).and_then(|made| end(transaction, mode).map(|()| made)) {
+    // Untold, the browser asks after the answer to the last request. Not when reading: Chromium 156 never ends a transaction
+    // that was told so before it has read a value that lies in a file of its own.
+    let told = |made| if tell { transaction.commit().map(|()| made) } else { Ok(made) };
+    let made = match requests(transaction).and_then(told) {
         Ok(made) => made,
         Err(error) => {
             // Nobody hears its end any more.
@@ -154,13 +163,6 @@ fn begin(db: &IdbDatabase, stores: &[&str], mode: Mode) -> Result<IdbTransaction
     Reflect::set(&options, &JsValue::from_str("durability"), &JsValue::from_str(durability))?;
     let call: Function = Reflect::get(db, &JsValue::from_str("transaction"))?.unchecked_into();
     call.call3(db, &names, &JsValue::from_str(mode), &options).map(JsCast::unchecked_into)
-}
-
-/// Says that no more requests will come; else the browser asks after the answer to the last one. Not when reading:
-/// Chromium 156 never ends a transaction that was told so before it has read a value that lies in a file of its own.
-#[expect(deprecated, reason = "by web-sys, and by no browser")]
-fn end(transaction: &IdbTransaction, mode: Mode) -> Result<(), JsValue> {
-    if matches!(mode, Mode::Write { .. }) { transaction.commit() } else { Ok(()) }
 }
 
 /// Opens a database, and brings it to our version. With `may_create` one that is not there is made; without, its absence

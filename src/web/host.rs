@@ -80,6 +80,12 @@ impl Store {
         Ok((store, opened.map_err(|error| format!("storage can't be read: {error:?}"))?))
     }
 
+    fn close(&self) {
+        if let Store::IndexedDb(db) = self {
+            db.close();
+        }
+    }
+
     fn is_lost(&self) -> bool {
         matches!(self, Store::IndexedDb(db) if db.is_lost())
     }
@@ -122,8 +128,9 @@ struct Inner {
     events: RefCell<EventBuffer>,
     metrics_scheduled: Cell<bool>,
     stopping: Cell<bool>,
-    /// Another has the storage: this broker does and says nothing any more.
+    /// Another has the storage, or this broker is ended: it does and says nothing any more.
     fenced: Cell<bool>,
+    ending: Cell<bool>,
     this: Weak<Inner>,
 }
 
@@ -186,6 +193,7 @@ impl BrokerHost {
             metrics_scheduled: Cell::new(false),
             stopping: Cell::new(false),
             fenced: Cell::new(false),
+            ending: Cell::new(false),
             this: this.clone(),
         });
         inner.carry_out();
@@ -262,6 +270,16 @@ impl BrokerHost {
     #[wasm_bindgen(js_name = shutDown)]
     pub fn shut_down(&self) {
         self.inner.give(Input::ShutDown);
+    }
+
+    /// A crash, where the browser does not clear up after a worker (see `webkit`): from now on nothing is done or said. When
+    /// what storage has under way is over, the database is closed, and `{ type: 'ended' }` is posted.
+    pub fn end(&self) {
+        self.inner.fenced.set(true);
+        self.inner.ending.set(true);
+        if !self.inner.io_running.get() {
+            self.inner.let_go();
+        }
     }
 
     fn each_peer_conn(&self, broker: BrokerId, input: impl Fn(Conn) -> Input) {
@@ -386,6 +404,9 @@ impl Inner {
                     break;
                 }
                 let results = inner.store.execute(ops).await;
+                if inner.ending.get() {
+                    return inner.let_go();
+                }
                 if inner.store.is_lost() {
                     return inner.fence();
                 }
@@ -469,6 +490,11 @@ impl Inner {
         let _ = js_sys::Reflect::set(&message, &"reason".into(), &reason.into());
         let _ = js_sys::Reflect::set(&message, &"fenced".into(), &JsValue::TRUE);
         self.post(&message);
+    }
+
+    fn let_go(&self) {
+        self.store.close();
+        self.post_type("ended");
     }
 
     fn post_type(&self, kind: &str) {

@@ -15,8 +15,10 @@ pub mod storage;
 mod topic_files;
 mod transport;
 mod turns;
+mod webkit;
 
 pub use batch_view::{decode_batches, inspect_batch};
 pub use client::{AdminHost, ConsumerHost, ProducerHost, partition_of};
 pub use host::BrokerHost;
 pub use topic_files::{CopierHost, FilesReader, PartitionExport};
+pub use webkit::keeps_what_workers_leave;

@@ -54,3 +54,17 @@ test('the page works in WebKit: produce, consume, kill a leader, reload', { time
   const total = () => webkit.execute('return [...document.querySelectorAll("[data-high-watermark]")].reduce((sum, cell) => sum + Number(cell.textContent), 0)')
   await until('the seven records are there after the reload', async () => await total() === 7, { timeoutMs: 60_000 })
 })
+
+test('in WebKit brokers whose workers are ended in the middle of writes start again, and their cluster can be destroyed', { timeout: 240_000 }, async (t) => {
+  const site = await startSite(t)
+  const webkit = await openWebKit(t, { scriptTimeoutMs: 180_000 })
+  if (!webkit) return
+  await webkit.navigate(`${site.url}/pages/blank.html`)
+  const report = await webkit.executeAsync(`
+    const done = arguments[0]
+    import('/pages/ended-workers.js').then(({ endedWorkers }) => endedWorkers({ kills: 12 })).then(done, (error) => done({ failed: String(error) }))`)
+  assert.deepEqual(report.left, [], report.failed)
+  // What makes a worker's end harmful there, only now and then.
+  assert.equal(report.commits['not begun'], 0)
+  assert.ok(report.commits.begun > 100, JSON.stringify(report.commits))
+})

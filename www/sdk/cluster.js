@@ -1,6 +1,6 @@
 // The brokers of a cluster, in the tab that owns it: one worker per broker, a MessageChannel per pair of brokers. The page
 // starts, connects and ends them; what they say to each other never passes through here.
-import { deleteDatabase, readCatalog, writeCatalog } from './tabmq.js'
+import { deleteDatabase, keepsWhatWorkersLeave, readCatalog, writeCatalog } from './tabmq.js'
 import { Connections, HOST_PREFIX, PORT } from './connections.js'
 import { moveAway } from './decommission.js'
 import { KafkaJSNonRetriableError, TabmqOptionError, TabmqStartError } from './errors.js'
@@ -9,6 +9,10 @@ import { checkQuorumWithout, leaveQuorum } from './voters.js'
 
 export const READY_WAIT_MS = 30000
 const STOP_WAIT_MS = 30000
+/** For a worker to open its storage. */
+const START_WAIT_MS = 20000
+/** For a worker to close its storage before it is ended, where the browser would not. */
+const END_WAIT_MS = 1000
 /** How long the copies of a leaving broker's replicas may make no progress. */
 const MOVE_WAIT_MS = 60000
 /** Workers of one cluster, at most. */
@@ -91,7 +95,8 @@ export class Cluster {
       throw new TabmqOptionError('brokers', `cluster '${this.name}' has ${brokers.length}${created}; leave it out, or destroy the cluster first`)
     }
     this.#catalog = catalog
-    await this.#deleteGone()
+    // What can't be deleted now is kept in mind until the next opening.
+    await this.#deleteGone().catch(() => {})
   }
 
   async #saveCatalog (catalog) {
@@ -105,7 +110,7 @@ export class Cluster {
   async #deleteGone () {
     if (this.#catalog.gone.length === 0) return
     if (this.#options.storage !== 'memory') {
-      for (const id of this.#catalog.gone) await deleteDatabase(this.#database(id))
+      for (const id of this.#catalog.gone) await deleted(this.#database(id), `broker ${id}, which has left,`)
     }
     await this.#saveCatalog({ ...this.#catalog, gone: [] })
   }
@@ -140,11 +145,13 @@ export class Cluster {
       : new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'tabmq broker' })
     await new Promise((resolve, reject) => {
       const failed = (reason) => {
+        clearTimeout(deadline)
         this.#starting.delete(id)
         worker.terminate()
         this.#emit({ type: 'workerState', broker: id, facts: { state: 'crashed', reason } })
         reject(new TabmqStartError(`Broker ${id} did not start: ${reason}`))
       }
+      const deadline = setTimeout(() => failed(`its storage did not answer within ${START_WAIT_MS / 1000} s; if no other tab has it, the browser has to be restarted`), START_WAIT_MS)
       this.#starting.set(id, failed)
       worker.onerror = (event) => {
         event.preventDefault()
@@ -154,6 +161,7 @@ export class Cluster {
       worker.onmessage = ({ data }) => {
         switch (data.type) {
           case 'ready':
+            clearTimeout(deadline)
             this.#silent.delete(id)
             this.#starting.delete(id)
             this.#workers.set(id, worker)
@@ -194,7 +202,7 @@ export class Cluster {
     const worker = this.#workers.get(id)
     if (!worker) return
     this.#workers.delete(id)
-    worker.terminate()
+    endWorker(worker)
     if (silent) this.#silent.add(id)
     if (!silent) {
       for (const peer of this.#workers.values()) peer.postMessage({ type: 'disconnectPeer', broker: id })
@@ -421,9 +429,28 @@ export async function deleteData (name) {
   const stored = await readCatalog(`tabmq/${name}`).catch(storageRefused)
   const { brokers = [], gone = [] } = stored ? JSON.parse(stored) : {}
   for (const database of [...[...brokers, ...gone].map((id) => `tabmq/${name}/${id}`), `tabmq/${name}`]) {
-    await within(DELETE_WAIT_MS, deleteDatabase(database), () =>
-      new KafkaJSNonRetriableError(`The data of '${name}' can't be deleted: another tab still has it open`))
+    await deleted(database, `'${name}'`)
   }
+}
+
+/** Deletes a database. @param {string} database @param {string} whose */
+function deleted (database, whose) {
+  return within(DELETE_WAIT_MS, deleteDatabase(database), () =>
+    new KafkaJSNonRetriableError(`The data of ${whose} can't be deleted: another tab, or the browser for a worker that was ended, still has it open`))
+}
+
+/** Ends a worker at once; or, where the browser keeps what it leaves, when it has let go of its storage. @param {Worker} worker */
+function endWorker (worker) {
+  if (!keepsWhatWorkersLeave()) return worker.terminate()
+  const late = setTimeout(() => worker.terminate(), END_WAIT_MS)
+  // It is gone already, as far as anybody is told.
+  worker.onerror = (event) => event.preventDefault()
+  worker.onmessage = ({ data }) => {
+    if (data.type !== 'ended') return
+    clearTimeout(late)
+    worker.terminate()
+  }
+  worker.postMessage({ type: 'end' })
 }
 
 /** @param {any} faults @returns {{ cut: boolean, delayMs: number, lossRatio: number }} */

@@ -94,8 +94,13 @@ export interface Cluster extends AsyncDisposable {
    * start. `rate` is per second, over the last two. It asks nobody: brokers tell twice a second.
    */
   metrics (): MetricsReport & { brokers: Record<number, MetricsReport> }
+  /**
+   * A crash: the worker is ended at once. With `silent` its connections are not even closed. (WebKit keeps what a worker has
+   * under way in its storage when it ends, so there it ends when that is over, within a second.)
+   */
   kill (id: number, options?: { silent?: boolean }): Promise<void>
   stop (id: number): Promise<void>
+  /** Resolves when the broker may lead again. Rejects with a TabmqStartError when its storage does not answer within 20 s. */
   start (id: number): Promise<void>
   /**
    * Adds a broker while the others work; resolves with its id (never one that was used before) when it may lead. It is stored:

@@ -22,5 +22,6 @@ self.onmessage = async ({ data, ports }) => {
     case 'disconnectGuest': host.disconnectGuest(data.guest); break
     case 'setLink': host.setLink(data.broker, data.cut, data.delayMs, data.lossRatio); break
     case 'shutDown': host.shutDown(); break
+    case 'end': host.end(); break
   }
 }
