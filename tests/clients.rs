@@ -915,6 +915,22 @@ fn too_few_replicas_is_said_by_the_deadline_and_forgotten_when_they_are_back() {
 }
 
 #[test]
+fn a_producer_gets_its_id_from_another_broker_when_the_one_it_asked_hangs() {
+    for hanging in 1..=3 {
+        let mut rig = Rig::with_topic(9, 3);
+        let client = ClientOptions { request_timeout: ms(30_000), ..client_options("producer") };
+        let producer =
+            rig.producer(ProducerOptions { client, delivery_timeout: ms(8000), ..producer_options() });
+        rig.answer(&producer, ProducerCall::PartitionCount(TopicName::from(TOPIC)), ms(3000)).unwrap();
+        rig.bench.world.pause(BrokerId(hanging));
+        let led = |partition: &i32| rig.bench.leader(TOPIC, *partition) != BrokerId(hanging);
+        let partition = (0..3).find(led);
+        rig.answer(&producer, send(vec![ProducerRecord { partition, ..record("a", "a:1") }]), ms(8000))
+            .unwrap();
+    }
+}
+
+#[test]
 fn every_call_ends_by_its_deadline_when_all_brokers_are_down() {
     for up_first in [false, true] {
         let mut rig = Rig::with_topic(6, 3);

@@ -358,7 +358,6 @@ impl Net {
         conn
     }
 
-    /// The host opened a connection: ask what its broker serves. Version 0, which every broker knows.
     /// Takes an input, if it is for the network; a call is given back.
     pub fn take<C>(&mut self, now: Instant, input: ClientInput<C>) -> Option<(CallId, C)> {
         match input {
@@ -371,6 +370,7 @@ impl Net {
         None
     }
 
+    /// The host opened a connection: ask what its broker serves. Version 0, which every broker knows.
     pub fn opened(&mut self, now: Instant, conn: ConnId) {
         let deadline = now + self.request_timeout;
         self.write(conn, None, &ApiVersionsRequest::default().into(), 0, deadline);

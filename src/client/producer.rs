@@ -504,7 +504,8 @@ impl Producer {
             .with_transaction_timeout_ms(i32::MAX)
             .with_producer_id(crate::protocol::messages::ProducerId(-1))
             .with_producer_epoch(-1);
-        let timeout = self.options.client.request_timeout;
+        // Everything waits for it, and any other broker can answer as well.
+        let timeout = self.options.client.request_timeout.min(Duration::from_secs(5));
         self.init = Some(self.net.send_to_any(now, body.into(), 4, timeout));
     }
 

@@ -261,3 +261,28 @@ test('a broker whose storage does not answer is given up in time, with a reason,
   })
   assert.equal(await page.evaluate(() => globalThis.state().state), 'running')
 })
+
+test('connections to a broker that went silent close when it is back, in every tab', { timeout: 120_000 }, async (t) => {
+  const site = await startSite(t)
+  const browser = await openChromium(t)
+  const [page, joined] = [await browser.open(`${site.url}/pages/blank.html`), await browser.open(`${site.url}/pages/blank.html`)]
+  for (const each of [page, joined]) {
+    await each.evaluate(async (scenario) => {
+      const { open } = await import(scenario)
+      const cluster = await open()
+      const hungUp = []
+      const connect = (name) => { cluster.connect('broker-2', 9092).onmessage = ({ data }) => { if (data === null) hungUp.push(name) } }
+      connect('before')
+      Object.assign(globalThis, { cluster, hungUp, connect })
+    }, scenario)
+  }
+  const goesSilent = () => globalThis.cluster.brokers().find(({ id }) => id === 2).state === 'crashed'
+  await page.evaluate(() => globalThis.cluster.kill(2, { silent: true }))
+  for (const each of [page, joined]) {
+    await each.waitForFunction(goesSilent)
+    await each.evaluate(() => globalThis.connect('meanwhile'))
+    assert.deepEqual(await each.evaluate(() => globalThis.hungUp), [])
+  }
+  await page.evaluate(() => globalThis.cluster.start(2))
+  for (const each of [page, joined]) await each.waitForFunction(() => globalThis.hungUp.join() === 'before,meanwhile')
+})

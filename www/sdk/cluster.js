@@ -162,7 +162,7 @@ export class Cluster {
         switch (data.type) {
           case 'ready':
             clearTimeout(deadline)
-            this.#silent.delete(id)
+            if (this.#silent.delete(id)) this.#connections.hangUp(id)
             this.#starting.delete(id)
             this.#workers.set(id, worker)
             resolve(undefined)
@@ -204,11 +204,10 @@ export class Cluster {
     this.#workers.delete(id)
     endWorker(worker)
     if (silent) this.#silent.add(id)
-    if (!silent) {
+    else {
       for (const peer of this.#workers.values()) peer.postMessage({ type: 'disconnectPeer', broker: id })
       this.#connections.hangUp(id)
     }
-    this.#connections.forget(id)
     this.#emit({ type: 'workerState', broker: id, facts: { state, quorumRole: '', reason } })
   }
 

@@ -31,8 +31,7 @@ export class Connections {
     const up = isUp(id)
     if (!up && !isSilent(id)) throw refused(host, port)
     const { port1, port2 } = new MessageChannel()
-    if (!up) return port1
-    deliver(id, given ?? port2)
+    if (up) deliver(id, given ?? port2)
     if (!this.#ports.has(id)) this.#ports.set(id, new Set())
     const ports = this.#ports.get(id)
     ports.add(port1)
@@ -44,14 +43,13 @@ export class Connections {
     return port1
   }
 
-  /** The broker is gone: says to the holders of its connections what its worker would have said. @param {number} id */
+  /**
+   * The broker is gone, and somebody is there to say so: says to the holders of its connections what its worker would have
+   * said. A host that went silent tells nobody before it is back.
+   * @param {number} id
+   */
   hangUp (id) {
     for (const port of this.#ports.get(id) ?? []) port.dispatchEvent(new MessageEvent('message', { data: null }))
-    this.#ports.delete(id)
-  }
-
-  /** As a host that went silent: nobody is told. @param {number} id */
-  forget (id) {
     this.#ports.delete(id)
   }
 

@@ -71,11 +71,9 @@ export class Joined {
   #reached (reach) {
     const { up } = this.#reach
     this.#reach = reach
-    for (const id of up) {
-      if (reach.up.includes(id)) continue
-      if (reach.silent.includes(id)) this.#connections.forget(id)
-      else this.#connections.hangUp(id)
-    }
+    const gone = up.filter((id) => !reach.up.includes(id) && !reach.silent.includes(id))
+    const back = reach.up.filter((id) => !up.includes(id))
+    for (const id of [...gone, ...back]) this.#connections.hangUp(id)
   }
 
   /** @param {string} host @param {number} port @param {MessagePort | null} [given] as `Cluster.connect` has it @returns {MessagePort} */
