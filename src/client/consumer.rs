@@ -111,6 +111,8 @@ pub struct FetchedBatch {
     pub high_watermark: i64,
     /// At least one.
     pub records: Vec<Record>,
+    /// The leader epoch of the last one.
+    pub leader_epoch: i32,
 }
 
 /// What a consumer tells unasked.
@@ -146,6 +148,8 @@ pub(super) struct Position {
     pub(super) fetch_at: Option<i64>,
     /// Processed up to here.
     pub(super) processed: Option<i64>,
+    /// The leader epoch of the record before that.
+    pub(super) processed_epoch: i32,
     /// Committed up to here.
     pub(super) committed: Option<i64>,
     /// The coordinator does not know the partition, and refused this: it was deleted, or it is so new that the coordinator
@@ -168,6 +172,7 @@ pub(super) struct WithHost {
     first: i64,
     /// The offset after its last record.
     next: i64,
+    leader_epoch: i32,
     /// A seek made it moot.
     moot: bool,
 }
@@ -345,6 +350,7 @@ impl Consumer {
             position.seeks = seeks;
         }
         position.processed = Some(next);
+        position.processed_epoch = batch.leader_epoch;
     }
 
     /// A number that no position has.
@@ -438,12 +444,15 @@ impl Consumer {
                         let (topic, partition) = (batch.topic.clone(), batch.partition);
                         let high_watermark = batch.high_watermark;
                         let records = batch.records.split_off(records_max);
-                        let rest = FetchedBatch { topic, partition, high_watermark, records };
+                        let leader_epoch = batch.leader_epoch;
+                        let rest = FetchedBatch { topic, partition, high_watermark, records, leader_epoch };
                         position.buffer.push_front(rest);
                     }
                     let first = batch.records.first().map_or(0, |record| record.offset.0);
                     let next = batch.records.last().map_or(first, |record| record.offset.0 + 1);
-                    position.with_host = Some(WithHost { since: now, first, next, moot: false });
+                    let leader_epoch = batch.leader_epoch;
+                    position.with_host =
+                        Some(WithHost { since: now, first, next, leader_epoch, moot: false });
                     batches.push(batch);
                 }
             }

@@ -200,7 +200,7 @@ impl Consumer {
         let Some(position) = self.positions.get_mut(place) else { return };
         let Some(from) = position.fetch_at else { return };
         match read_batches(&bytes, from) {
-            Ok((records, next)) => {
+            Ok((records, next, leader_epoch)) => {
                 position.fetch_at = Some(next.max(from));
                 if !records.is_empty() {
                     position.buffer.push_back(FetchedBatch {
@@ -208,6 +208,7 @@ impl Consumer {
                         partition: place.1,
                         high_watermark: data.high_watermark,
                         records,
+                        leader_epoch,
                     });
                 }
             }
@@ -301,9 +302,9 @@ impl Consumer {
 }
 
 /// The records at or after `from`, and the offset after the last batch.
-fn read_batches(bytes: &Bytes, from: i64) -> Result<(Vec<Record>, i64), BatchError> {
+fn read_batches(bytes: &Bytes, from: i64) -> Result<(Vec<Record>, i64, i32), BatchError> {
     let mut records = Vec::new();
-    let mut next = from;
+    let (mut next, mut leader_epoch) = (from, -1);
     for found in batches(bytes) {
         let (header, range) = match found {
             Ok(found) => found,
@@ -313,9 +314,10 @@ fn read_batches(bytes: &Bytes, from: i64) -> Result<(Vec<Record>, i64), BatchErr
         };
         next = header.next_offset().0;
         if !header.is_control() {
+            leader_epoch = header.partition_leader_epoch.0;
             let all = decode_records(&bytes.slice(range))?;
             records.extend(all.into_iter().filter(|record| record.offset.0 >= from));
         }
     }
-    Ok((records, next))
+    Ok((records, next, leader_epoch))
 }

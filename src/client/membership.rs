@@ -529,6 +529,7 @@ impl Consumer {
                 if let Some(position) = self.positions.get_mut(&place)
                     && partition.committed_offset >= 0
                 {
+                    self.net.leader_epoch_is(now, &place, partition.committed_leader_epoch);
                     position.committed = Some(partition.committed_offset);
                     position.fetch_at.get_or_insert(partition.committed_offset);
                 }
@@ -574,11 +575,14 @@ impl Consumer {
     fn send_commit(&mut self, now: Instant, offsets: Vec<Offsets>, call: Option<CallId>) {
         let mut topics: BTreeMap<TopicName, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
         for (topic, partition, next, metadata) in &offsets {
+            let position = self.positions.get(&(topic.clone(), *partition));
+            let position = position.filter(|position| position.processed == Some(*next));
+            let leader_epoch = position.map_or(-1, |position| position.processed_epoch);
             let metadata = metadata.clone().map(StrBytes::from_string).unwrap_or_default();
             let committed = OffsetCommitRequestPartition::default()
                 .with_partition_index(*partition)
                 .with_committed_offset(*next)
-                .with_committed_leader_epoch(-1)
+                .with_committed_leader_epoch(leader_epoch)
                 .with_committed_metadata(Some(metadata));
             topics.entry(topic.clone()).or_default().push(committed);
         }

@@ -262,6 +262,17 @@ impl Net {
         meta.and_then(|meta| meta.leader_epoch).unwrap_or(-1)
     }
 
+    /// Somebody has read of a leader epoch: an earlier leader, which we may have been told of, may not have what was read
+    /// (KIP-320). Until the cluster tells of a leader that late, there is none.
+    pub fn leader_epoch_is(&mut self, now: Instant, (topic, partition): &(TopicName, i32), epoch: i32) {
+        let meta = self.topics.get_mut(topic).and_then(|topic| topic.partitions.get_mut(partition));
+        if let Some(meta) = meta.filter(|meta| meta.leader_epoch.is_some_and(|known| known < epoch)) {
+            meta.leader = None;
+            meta.leader_epoch = Some(epoch);
+            self.refresh(now);
+        }
+    }
+
     /// What the cluster says is wrong with a partition.
     pub fn partition_error(&self, topic: &TopicName, partition: i32) -> Option<ErrorCode> {
         self.topics.get(topic)?.partitions.get(&partition)?.error

@@ -77,17 +77,25 @@ impl Quorum {
         result: PeerResult,
         fx: &mut Effects,
     ) {
-        if let Ok(Response::BeginQuorumEpoch(body)) = &result
-            && let Some(answer) = body.topics.first().and_then(|topic| topic.partitions.first())
-            && self.learn(now, answer.leader_id.0, answer.leader_epoch, fx)
-        {
+        let answer = match &result {
+            Ok(Response::BeginQuorumEpoch(body)) => {
+                body.topics.first().and_then(|topic| topic.partitions.first())
+            }
+            _ => None,
+        };
+        if answer.is_some_and(|answer| self.learn(now, answer.leader_id.0, answer.leader_epoch, fx)) {
             return;
         }
-        if epoch == self.state.epoch
-            && let Role::Leader(leadership) = &mut self.role
-            && result.is_err()
-        {
+        let Role::Leader(leadership) = &mut self.role else { return };
+        if epoch != self.state.epoch {
+            return;
+        }
+        if result.is_err() {
             leadership.begin_again(from, now + RETRY);
+        } else if answer.is_some_and(|answer| answer.error_code == 0)
+            && let Some(confirmed) = &mut leadership.confirmed
+        {
+            confirmed.insert(from);
         }
     }
 

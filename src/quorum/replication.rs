@@ -36,6 +36,8 @@ pub(super) struct Leadership {
     check_at: Instant,
     /// Voters that have not heard of this epoch, and when to tell them again.
     begin_again: BTreeMap<BrokerId, Instant>,
+    /// Since time jumped: the voters that knew no later epoch when they were told of this one again.
+    pub(super) confirmed: Option<BTreeSet<BrokerId>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,6 +70,7 @@ impl Leadership {
             parked: BTreeMap::new(),
             check_at: now + 2 * fetch_timeout,
             begin_again: BTreeMap::new(),
+            confirmed: None,
         }
     }
 

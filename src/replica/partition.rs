@@ -125,6 +125,8 @@ impl Partition {
         let new_epoch = fresh || spec.leader_epoch > self.leader_epoch;
         let changed = new_epoch || spec.leader != self.leader;
         let led = matches!(self.role, Role::Leader(_)).then_some(self.leader_epoch);
+        // In an epoch that was missed another may have led, and followers may have cut what they had told us of. (Kafka goes on by it.)
+        let next = fresh || spec.leader_epoch.0 <= self.leader_epoch.0 + 1;
         if new_epoch || spec.partition_epoch > self.partition_epoch {
             self.isr = spec.isr.clone();
             if let Role::Leader(leader) = &mut self.role {
@@ -140,7 +142,7 @@ impl Partition {
         match spec.leader {
             // Until another leads.
             Some(leader) if leader == node_id && self.damaged_at.is_some() && !new_epoch => {}
-            Some(leader) if leader == node_id => self.lead(now, node_id, new_epoch),
+            Some(leader) if leader == node_id => self.lead(now, node_id, new_epoch, next),
             Some(_) => cut = self.follow(),
             None => self.role = Role::Offline,
         }
@@ -153,13 +155,13 @@ impl Partition {
         }
     }
 
-    fn lead(&mut self, now: Instant, node_id: BrokerId, new_epoch: bool) {
+    fn lead(&mut self, now: Instant, node_id: BrokerId, new_epoch: bool, next: bool) {
         // Elected all the same: nobody else is in sync any more.
         self.damaged_at = None;
         let followers = self.replicas.iter().copied().filter(|id| *id != node_id);
         let end = self.log.log_end_offset();
         match &mut self.role {
-            Role::Leader(leader) => {
+            Role::Leader(leader) if next => {
                 leader.assign(now, followers, &self.isr);
                 if new_epoch {
                     leader.new_epoch(now, end, &self.isr);

@@ -114,6 +114,8 @@ pub struct World {
     keeps_frequent: bool,
     /// Brokers whose state may have changed and `next_touched` has not given.
     touched: Vec<BrokerId>,
+    /// Brokers that go on after a pause, and have not been given yet all that came meanwhile.
+    resuming: VecDeque<BrokerId>,
     steps: u64,
     digest: u64,
 }
@@ -159,6 +161,7 @@ impl World {
             events: Vec::new(),
             keeps_frequent: true,
             touched: Vec::new(),
+            resuming: VecDeque::new(),
             steps: 0,
             digest: 0,
         };
@@ -328,14 +331,27 @@ impl World {
         Some(node.clock.read(self.now).since(node.paused_at?))
     }
 
-    /// A paused broker goes on, and finds all that has come meanwhile.
+    /// A paused broker goes on, and finds all that has come meanwhile, step by step.
     pub fn resume(&mut self, id: BrokerId) {
         let Some(node) = self.nodes.get_mut(&id).filter(|node| node.paused_at.is_some()) else { return };
         node.paused_at = None;
-        for input in std::mem::take(&mut node.held) {
-            self.give(id, input);
+        node.held.push_back(Input::Tick);
+        self.resuming.push_back(id);
+    }
+
+    /// Gives a broker that goes on the next thing that came while it was paused. False when there is none.
+    fn give_held(&mut self) -> bool {
+        while let Some(id) = self.resuming.front().copied() {
+            let node =
+                self.nodes.get_mut(&id).filter(|node| node.broker.is_some() && node.paused_at.is_none());
+            if let Some(input) = node.and_then(|node| node.held.pop_front()) {
+                self.steps += 1;
+                self.act(id, input);
+                return true;
+            }
+            self.resuming.pop_front();
         }
-        self.give(id, Input::Tick);
+        false
     }
 
     /// A broker's clock stands still until `start_clock`.
@@ -491,6 +507,9 @@ impl World {
 
     /// Takes one step: the earliest happening. False when it would be later than `until`; then time is `until`.
     pub fn step(&mut self, until: Instant) -> bool {
+        if self.give_held() {
+            return true;
+        }
         let Some((at, happening)) = self.queue.pop(until) else {
             self.now = self.now.max(until);
             return false;
@@ -590,15 +609,20 @@ impl World {
     }
 
     fn give(&mut self, id: BrokerId, input: Input) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        let Some(broker) = node.broker.as_mut() else { return };
-        if node.paused_at.is_some() {
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.broker.is_some()) else { return };
+        if node.paused_at.is_some() || !node.held.is_empty() {
             // A tick says no more than that time has passed; it gets one when it goes on.
             if input != Input::Tick {
                 node.held.push_back(input);
             }
             return;
         }
+        self.act(id, input);
+    }
+
+    fn act(&mut self, id: BrokerId, input: Input) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(broker) = node.broker.as_mut() else { return };
         broker.handle(node.clock.read(self.now), input);
         self.touch(id);
         self.drain(id);
