@@ -916,6 +916,51 @@ fn too_few_replicas_is_said_by_the_deadline_and_forgotten_when_they_are_back() {
 }
 
 #[test]
+fn a_consumer_that_is_told_of_an_earlier_leader_does_not_begin_anew_there() {
+    let mut shown = 0;
+    for seed in 0..12 {
+        let mut rig = Rig::with_topic(seed, 1);
+        let producer = rig.producer(producer_options());
+        rig.answer(&producer, send(vec![record("a", "a:1")]), ms(3000)).unwrap();
+        let mut first = Reader::start(&mut rig, consumer_options("first", Assignor::Range));
+        run_all(&mut rig, None, &mut [&mut first], ms(2000));
+        let controller = rig.bench.world.broker(BrokerId(1)).and_then(|b| b.quorum().leader()).unwrap();
+        let behind = rig.bench.leader(TOPIC, 0);
+        let coordinator = |rig: &Rig| {
+            let of_group = |event: &ClusterEvent| matches!(event, ClusterEvent::GroupState { .. });
+            let events = rig.bench.world.events();
+            events.iter().rev().find(|(.., event)| of_group(event)).map(|(_, broker, _)| *broker).unwrap()
+        };
+        if behind == controller || coordinator(&rig) == behind {
+            continue;
+        }
+        // Its leader hears of nothing any more, and clients reach it all the same.
+        for other in rig.bench.world.ids().into_iter().filter(|other| *other != behind) {
+            rig.bench.world.set_cut(behind, other, true);
+            rig.bench.world.set_cut(other, behind, true);
+        }
+        for number in 2..6 {
+            let value = format!("a:{number}");
+            rig.answer(&producer, send(vec![record("a", &value)]), ms(20_000)).unwrap();
+        }
+        // It notices with its next metadata, or the one after.
+        run_all(&mut rig, None, &mut [&mut first], ms(25_000));
+        assert_eq!(first.got.len(), 5, "seed {seed}");
+        rig.answer(&first.consumer, ConsumerCall::Close, ms(6000)).unwrap();
+        let bootstrap = vec![(format!("broker-{behind}"), 9092)];
+        let client = ClientOptions { bootstrap, ..client_options("second") };
+        let options = ConsumerOptions { client, ..consumer_options("second", Assignor::Range) };
+        let mut second = Reader::start(&mut rig, options);
+        run_all(&mut rig, None, &mut [&mut second], ms(8000));
+        rig.answer(&producer, send(vec![record("a", "a:6")]), ms(20_000)).unwrap();
+        run_all(&mut rig, None, &mut [&mut second], ms(8000));
+        assert_eq!(second.got, [(0, 5, "a:6".to_owned())], "seed {seed}");
+        shown += 1;
+    }
+    assert!(shown > 0, "no seed showed it");
+}
+
+#[test]
 fn a_producer_gets_its_id_from_another_broker_when_the_one_it_asked_hangs() {
     for hanging in 1..=3 {
         let mut rig = Rig::with_topic(9, 3);

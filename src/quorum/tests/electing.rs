@@ -143,3 +143,27 @@ fn no_vote_is_asked_for_before_a_majority_would_give_it() {
     let first_vote = votes.iter().position(|vote| *vote == (false, epoch));
     assert!(first_vote.is_some_and(|at| votes[..at].iter().all(|(pre_vote, _)| *pre_vote)), "{votes:?}");
 }
+
+#[test]
+fn a_leader_that_was_away_is_sure_of_itself_when_a_majority_has_said_so_since() {
+    let mut all = Nodes::new(3, 3);
+    all.commit("a");
+    let (leader, epoch) = (all.elected(), all.quorum(id(1)).epoch());
+    // For longer than the others wait for it, and not for so long that it resigns.
+    let late = Duration::from_millis(700);
+    let doubts = |all: &Nodes| all.quorum(leader).is_doubtful(all.quorum(leader).high_watermark());
+    assert!(!doubts(&all));
+    all.with(leader, |quorum, now, fx| quorum.time_jumped(now, late, fx));
+    assert!(doubts(&all));
+    all.until("it has heard of a majority", |all| !doubts(all));
+    assert_eq!((all.leader(), all.quorum(leader).epoch()), (Some(leader), epoch));
+
+    // What the others have asked before says nothing.
+    let followers = [1, 2, 3].map(id).into_iter().filter(|other| *other != leader);
+    followers.for_each(|follower| all.set_cut_one_way(leader, follower, true));
+    all.arrived.clear();
+    all.with(leader, |quorum, now, fx| quorum.time_jumped(now, late, fx));
+    let fetched = |(_, to, request): &(_, _, Request)| *to == leader && matches!(request, Request::Fetch(_));
+    all.until("another asks it", |all| all.arrived.iter().any(fetched) || !all.quorum(leader).is_leader());
+    assert!(doubts(&all), "{}", all.roles());
+}

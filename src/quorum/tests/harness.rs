@@ -154,12 +154,16 @@ impl Nodes {
 
     /// What the two send each other is lost, or no longer.
     pub fn set_cut(&mut self, a: BrokerId, b: BrokerId, cut: bool) {
-        for pair in [(a, b), (b, a)] {
-            match cut {
-                true => self.cut.insert(pair),
-                false => self.cut.remove(&pair),
-            };
-        }
+        self.set_cut_one_way(a, b, cut);
+        self.set_cut_one_way(b, a, cut);
+    }
+
+    /// What one sends the other is lost, or no longer.
+    pub fn set_cut_one_way(&mut self, from: BrokerId, to: BrokerId, cut: bool) {
+        match cut {
+            true => self.cut.insert((from, to)),
+            false => self.cut.remove(&(from, to)),
+        };
     }
 
     pub fn isolate(&mut self, node: BrokerId, cut: bool) {

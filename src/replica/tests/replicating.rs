@@ -64,6 +64,45 @@ fn a_follower_whose_metadata_is_ahead_of_its_leaders_does_not_wait_long() {
 }
 
 #[test]
+fn a_leader_that_leads_again_after_an_epoch_it_missed_does_not_count_what_its_followers_had_before() {
+    let mut cluster = Cluster::new(3);
+    let tp = cluster.create("t", &[1, 2, 3], 2);
+    let log = log_of(&tp);
+    cluster.run_for(20);
+    cluster.set_cut(1, 3, true);
+    cluster.produce(1, &tp, 1, batch_of(&["a", "b"]));
+    cluster.run_for(50);
+    assert_eq!(cluster.stored(2, &tp), ["a", "b"]);
+    // Broker 3 leads, without them; broker 1 does not hear of it.
+    cluster.set_cut(1, 2, true);
+    let mut change = |cluster: &mut Cluster, leader: i32, isr: &[i32]| {
+        let spec = cluster.specs.get_mut(&log).unwrap();
+        spec.leader = Some(BrokerId(leader));
+        spec.isr = isr.iter().copied().map(BrokerId).collect();
+        spec.leader_epoch = spec.leader_epoch.next();
+        spec.partition_epoch = PartitionEpoch(spec.partition_epoch.0 + 1);
+        spec.clone()
+    };
+    let spec = change(&mut cluster, 3, &[1, 2, 3]);
+    for id in [2, 3].map(BrokerId) {
+        cluster.with(id, |node, now| {
+            node.manager.apply(now, vec![spec.clone()], Vec::new(), None, &mut node.fx)
+        });
+    }
+    cluster.run_for(100);
+    assert!(cluster.stored(2, &tp).is_empty());
+    // Broker 1 leads again, and has all that is committed: nothing.
+    change(&mut cluster, 1, &[1, 2]);
+    cluster.publish(log);
+    cluster.run_for(20);
+    assert_eq!(cluster.status(1, &tp).high_watermark, Offset(0));
+    cluster.set_cut(1, 2, false);
+    let committed = |cluster: &Cluster| cluster.status(1, &tp).high_watermark == Offset(2);
+    cluster.run_until(60_000, "what the leader has is committed", committed);
+    assert_eq!(cluster.stored(2, &tp), ["a", "b"]);
+}
+
+#[test]
 fn a_follower_that_restarts_goes_on_where_its_storage_ends() {
     let mut cluster = Cluster::new(2);
     let tp = cluster.create("t", &[1, 2], 1);
