@@ -125,8 +125,8 @@ impl Partition {
         let new_epoch = fresh || spec.leader_epoch > self.leader_epoch;
         let changed = new_epoch || spec.leader != self.leader;
         let led = matches!(self.role, Role::Leader(_)).then_some(self.leader_epoch);
-        // In an epoch that was missed another may have led, and followers may have cut what they had told us of. (Kafka goes on by it.)
-        let next = fresh || spec.leader_epoch.0 <= self.leader_epoch.0 + 1;
+        // In an epoch that was missed another may have led, and followers may have cut what they had told us of.
+        let next = fresh || spec.leader_epoch <= self.leader_epoch.next();
         if new_epoch || spec.partition_epoch > self.partition_epoch {
             self.isr = spec.isr.clone();
             if let Role::Leader(leader) = &mut self.role {
