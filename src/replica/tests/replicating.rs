@@ -75,7 +75,7 @@ fn a_leader_that_leads_again_after_an_epoch_it_missed_does_not_count_what_its_fo
     assert_eq!(cluster.stored(2, &tp), ["a", "b"]);
     // Broker 3 leads, without them; broker 1 does not hear of it.
     cluster.set_cut(1, 2, true);
-    let mut change = |cluster: &mut Cluster, leader: i32, isr: &[i32]| {
+    let change = |cluster: &mut Cluster, leader: i32, isr: &[i32]| {
         let spec = cluster.specs.get_mut(&log).unwrap();
         spec.leader = Some(BrokerId(leader));
         spec.isr = isr.iter().copied().map(BrokerId).collect();
