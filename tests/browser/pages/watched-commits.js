@@ -1,3 +1,4 @@
+// Tells of each `commit()` whether its transaction had begun: one of its requests had succeeded.
 const channel = new BroadcastChannel('watched-commits')
 const begun = new WeakSet()
 const { commit } = IDBTransaction.prototype
