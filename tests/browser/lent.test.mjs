@@ -9,6 +9,7 @@ test('a worker with a lent client produces, also after the leader was killed, an
   const page = await browser.open(`${site.url}/pages/blank.html`)
   const found = await page.evaluate(async () => {
     const { createCluster, partitionOfKey } = await import(/** @type {any} */ ('/sdk/index.js'))
+    const { leaderOf } = await import(/** @type {any} */ ('/pages/scenario.js'))
     const cluster = await createCluster({ name: 'lent', brokers: 3, profile: 'lab' })
     const admin = cluster.kafka().admin()
     await admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 5, replicationFactor: 3 }] })
@@ -19,7 +20,7 @@ test('a worker with a lent client produces, also after the leader was killed, an
     })
     const { port, end } = cluster.lend()
     const answers = [await ask({ port, values: ['ann', 'bob', '하나'] }, [port])]
-    await cluster.kill(cluster.model.topics.get('orders')[partitionOfKey('ann', 5)].leader)
+    await cluster.kill(await leaderOf(cluster, 'orders', partitionOfKey('ann', 5)))
     answers.push(await ask({ values: ['ann'] }))
     worker.terminate()
     end()

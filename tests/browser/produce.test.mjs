@@ -163,6 +163,7 @@ test('a generator with an end shows how far it is, by each codec, and rides over
     if (index === 0) {
       await page.waitForSelector('[data-generator] progress')
       await until('records flow', async () => await figure(page, 'acked') > 0, { timeoutMs: 60_000 })
+      await page.waitForFunction(() => /** @type {any} */ (globalThis).tabmq.store.model.topics.get('gzip')?.[0])
       await page.evaluate(() => {
         const { cluster, store } = /** @type {any} */ (globalThis).tabmq
         return cluster.kill(store.model.topics.get('gzip')[0].leader)

@@ -18,9 +18,9 @@ export async function endedWorkers ({ kills }) {
   const producer = kafka.producer()
   let going = true
   const load = (async () => { while (going) await producer.send({ topic: 'orders', messages: [{ value: 'a record' }] }) })()
-  const partition = () => cluster.model.topics.get('orders')[0]
+  const partition = () => cluster.model.topics.get('orders')?.[0]
   for (let kill = 0; kill < kills; kill++) {
-    await until('all are in sync', () => partition().isr.length === 3)
+    await until('all are in sync', () => partition()?.isr.length === 3)
     const follower = partition().replicas.find((id) => id !== partition().leader)
     const copied = () => partition().progress[follower]?.logEnd ?? 0
     const before = copied()
