@@ -12,7 +12,7 @@ const SEEDS: u64 = 300;
 
 /// Seeds beyond those that broke a promise, or seemed to, since the workload is what it is. `!`: the cluster's fault, which a test
 /// of its own shows as well; the others were the checks' own.
-const FOUND: [(u64, &str); 25] = [
+const FOUND: [(u64, &str); 27] = [
     (
         359,
         "what an elected leader owes was counted by the epoch that wrote a batch, not by the one that committed it",
@@ -32,6 +32,10 @@ const FOUND: [(u64, &str); 25] = [
     (12193, "as 4363"),
     (12686, "a leader counted, and heard in the same turn that fewer are in sync"),
     (14346, "a leader counted, and heard in the same turn that it does not lead"),
+    (
+        15520,
+        "! a leader that was away asked the voters of then only: after a change of voters it was never confirmed",
+    ),
     (16762, "a leader that had not heard of it counted a replica that was taken off and asked back"),
     (21860, "as 12686"),
     (22035, "as 16762"),
@@ -46,6 +50,7 @@ const FOUND: [(u64, &str); 25] = [
     ),
     (49304, "! as 48535"),
     (64187, "! as 48535"),
+    (70423, "! as 15520"),
     (76864, "! as 35248"),
     (
         82599,

@@ -75,3 +75,30 @@ fn an_admin_takes_a_vote_from_one_broker_and_gives_it_to_another() {
     }
     assert_eq!(rig.voters(), [1, 3, 4]);
 }
+
+/// The voters it asks are those of now: else who came since was never asked, and it led without ever acting again.
+#[test]
+fn a_leader_that_was_frozen_acts_again_when_the_voters_change_before_they_confirm_it() {
+    let mut rig = Rig::new(4);
+    let leader = rig.bench.world.broker(BrokerId(4)).unwrap().quorum().leader().expect("a leader");
+    let others: Vec<i32> = rig.voters().into_iter().filter(|id| *id != leader.0).collect();
+    let directory = |rig: &Rig, id: i32| rig.bench.world.broker(BrokerId(id)).unwrap().quorum().directory();
+    let gone = directory(&rig, others[1]);
+    rig.call(AdminCall::RemoveRaftVoter { id: others[1], directory: gone });
+    rig.bench.create_topic_through(BrokerId(4), "orders", 4, 4);
+    rig.bench.settled("orders", 4, 4);
+    let led = (0..4).find(|partition| rig.bench.leader("orders", *partition) == leader).expect("one of four");
+
+    rig.bench.world.pause(leader);
+    rig.bench.world.run_for(Duration::from_millis(700));
+    rig.bench.world.resume(leader);
+    rig.bench.world.crash(BrokerId(others[0]));
+    let new = directory(&rig, 4);
+    rig.call(AdminCall::AddRaftVoter { id: 4, directory: new, host: "broker-4".to_owned(), port: 9092 });
+
+    let resumed = rig.bench.world.now();
+    while rig.bench.try_produce(leader, "orders", led, b"first", 1).0 != 0 {
+        assert!(rig.bench.world.now().since(resumed) < Duration::from_secs(5), "it leads and does not act");
+        rig.bench.world.run_for(Duration::from_millis(50));
+    }
+}

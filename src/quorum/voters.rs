@@ -109,10 +109,18 @@ impl Quorum {
 
     /// Takes up who votes now, and leaves a role that is not this node's any more.
     pub(super) fn voters_changed(&mut self, now: Instant) {
-        self.voters = match self.voter_sets.latest() {
+        let voters = match self.voter_sets.latest() {
             Some((_, voters)) => voters.iter().map(|voter| (voter.id, voter.directory)).collect(),
             None => self.configured.iter().map(|id| (*id, Uuid::nil())).collect(),
         };
+        let before = std::mem::replace(&mut self.voters, voters);
+        if let Role::Leader(leadership) = &mut self.role
+            && leadership.confirmed.is_some()
+        {
+            // The majority that is to confirm this leader is one of these voters.
+            let new = self.voters.iter().filter(|(id, directory)| before.get(id) != Some(directory));
+            new.filter(|(id, _)| **id != self.node).for_each(|(id, _)| leadership.begin_again(*id, now));
+        }
         let votes = self.may_stand();
         let stands = match &self.role {
             Role::Unattached { election_at, .. } => election_at.is_some(),
