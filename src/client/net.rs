@@ -25,6 +25,11 @@ pub const RETRY: Duration = Duration::from_millis(50);
 const METADATA_AGE_MAX: Duration = Duration::from_secs(10);
 /// Something is missing in what the cluster said; who needs it at once asks sooner.
 const INCOMPLETE_RETRY: Duration = Duration::from_millis(500);
+/// A broker that could not be reached, or hung up, is passed over for this long when another one will do.
+const UNREACHABLE_PAUSE: Duration = Duration::from_millis(500);
+/// So many questions of a series come `RETRY` after each other: a leader is elected within a second or two, and a longer pause
+/// then is part of what a failover takes.
+const QUICK_QUESTIONS: u32 = 28;
 /// A pause this long in asking for metadata begins a new series.
 const SERIES_GAP: Duration = Duration::from_secs(1);
 /// Responses may be larger than requests: a fetch brings many batches.
@@ -159,6 +164,8 @@ pub struct Net {
     next_correlation_id: i32,
     /// Which place to ask next when any broker will do.
     next_any: usize,
+    /// Places that were lost, and until when they are passed over then.
+    lost: BTreeMap<(String, u16), Instant>,
     connections: BTreeMap<ConnId, Connection>,
     brokers: BTreeMap<BrokerId, (String, u16)>,
     controller: Option<BrokerId>,
@@ -186,6 +193,7 @@ impl Net {
             next_tag: 0,
             next_correlation_id: 0,
             next_any: 0,
+            lost: BTreeMap::new(),
             connections: BTreeMap::new(),
             brokers: BTreeMap::new(),
             controller: None,
@@ -220,7 +228,7 @@ impl Net {
         self.topics.remove(topic);
     }
 
-    /// Asks for metadata now, unless that is under way. In a long series of questions each waits a little longer.
+    /// Asks for metadata now, unless that is under way. Late in a series of questions each waits a little longer.
     pub fn refresh(&mut self, now: Instant) {
         if self.refreshing.is_none() && !self.closed {
             let at = now.max(self.asked_at + self.pause());
@@ -239,7 +247,7 @@ impl Net {
     fn pause(&self) -> Duration {
         match self.series {
             0 => Duration::ZERO,
-            series => RETRY * (1 + series / 4).min(10),
+            series => RETRY * (1 + series.saturating_sub(QUICK_QUESTIONS) / 4).min(10),
         }
     }
 
@@ -312,15 +320,19 @@ impl Net {
         self.send_to_place(now, place, lane, body, version_max, timeout)
     }
 
-    /// Sends a request to some broker, another one each time.
+    /// Sends a request to some broker, another one each time; those that were just lost are asked last.
     pub fn send_to_any(&mut self, now: Instant, body: Request, version_max: i16, timeout: Duration) -> Tag {
         let known: Vec<(String, u16)> = match self.brokers.is_empty() {
             true => self.bootstrap.clone(),
             false => self.brokers.values().chain(&self.bootstrap).cloned().collect(),
         };
-        let place = known.get(self.next_any % known.len().max(1)).cloned();
-        self.next_any += 1;
-        self.send_to_place(now, place, Lane::Meta, body, version_max, timeout)
+        self.lost.retain(|_, until| *until > now);
+        let count = known.len().max(1);
+        let mut in_turn = (0..count).map(|ahead| (self.next_any + ahead) % count);
+        let reachable = |at: &usize| known.get(*at).is_some_and(|place| !self.lost.contains_key(place));
+        let at = in_turn.find(reachable).unwrap_or(self.next_any % count);
+        self.next_any = at + 1;
+        self.send_to_place(now, known.get(at).cloned(), Lane::Meta, body, version_max, timeout)
     }
 
     fn send_to_place(
@@ -383,14 +395,26 @@ impl Net {
 
     /// The host opened a connection: ask what its broker serves. Version 0, which every broker knows.
     pub fn opened(&mut self, now: Instant, conn: ConnId) {
+        if let Some(connection) = self.connections.get(&conn) {
+            let (host, port, _) = connection.place.clone();
+            self.lost.remove(&(host, port));
+        }
         let deadline = now + self.request_timeout;
         self.write(conn, None, &ApiVersionsRequest::default().into(), 0, deadline);
     }
 
     /// The host lost a connection, or could not open it.
     pub fn closed(&mut self, now: Instant, conn: ConnId) {
+        self.lose(now, conn);
         self.fail(conn, &NetError::Disconnected);
         self.refresh_soon(now);
+    }
+
+    fn lose(&mut self, now: Instant, conn: ConnId) {
+        if let Some(connection) = self.connections.get(&conn) {
+            let (host, port, _) = connection.place.clone();
+            self.lost.insert((host, port), now + UNREACHABLE_PAUSE);
+        }
     }
 
     fn fail(&mut self, conn: ConnId, error: &NetError) {
@@ -553,6 +577,7 @@ impl Net {
             .collect();
         for conn in late {
             // A connection that answers late would answer all that follows late.
+            self.lose(now, conn);
             self.drop_connection(conn, &NetError::TimedOut);
             self.refresh_soon(now);
         }
