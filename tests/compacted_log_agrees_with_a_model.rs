@@ -415,3 +415,20 @@ fn a_cleaning_with_a_small_buffer_goes_on_where_it_ended() {
     }
     assert!(run(0, &ops) > 3, "one cleaning was enough: the buffer is not small");
 }
+
+/// What `whatever_happens` met once: the truncation waits for the cleaning's slice, and so much is appended behind it that the
+/// row of the cleaned segment is not written again.
+#[test]
+fn a_cut_that_waits_for_a_cleaning_keeps_what_that_has_found_out() {
+    let append = |keys: &[u8], value_bytes| Op::Append {
+        keys: keys.to_vec(),
+        value_bytes,
+        producer: None,
+        gzip: false,
+    };
+    let mut ops = vec![append(&[0; 3], 60), append(&[0, 4], 32), append(&[0; 2], 167), append(&[0; 4], 246)];
+    ops.extend([Op::Execute(4), Op::Deliver(4), append(&[3], 72), Op::Clean { budget: 1 << 20 }]);
+    ops.extend([Op::Execute(2), Op::Deliver(2), Op::Execute(1), Op::Deliver(1), Op::Truncate(0)]);
+    ops.extend([append(&[0; 4], 246), append(&[0; 4], 127), append(&[2, 0], 264)]);
+    run(0, &ops);
+}

@@ -248,16 +248,15 @@ impl PartitionLog {
             let is_closed = |base| self.segments.iter().rev().skip(1).any(|known| known.base == base);
             if is_closed(segment.base) && merged.is_none_or(is_closed) {
                 self.segments.retain(|known| Some(known.base) != merged);
-                if let Some(known) = self.segments.iter_mut().find(|known| known.base == segment.base) {
-                    *known = segment;
+                let at = self.segments.iter().position(|known| known.base == segment.base);
+                if let Some((at, next)) = at.and_then(|at| Some((at, self.segments.get(at + 1)?.base))) {
+                    self.queue.renew_row(&self.closed_row(&segment, next), merged);
+                    self.segments[at] = segment;
                 }
             }
         }
-        match &self.cleaning {
-            Some(cleaning) => self.queue.read_to_clean(cleaning.at, SLICE_BYTES),
-            // It waits for this result, and has the segment's row as it was.
-            None if self.queue.holds_cut() => self.queue_cut(),
-            None => {}
+        if let Some(cleaning) = &self.cleaning {
+            self.queue.read_to_clean(cleaning.at, SLICE_BYTES);
         }
     }
 

@@ -114,6 +114,17 @@ impl IoQueue {
         self.pending.push_back(Pending::Other { op, kind: Outstanding::Cut });
     }
 
+    /// A slice of a cleaning is in place. A truncation that waited for it was queued with the segment's row of before, and
+    /// perhaps with that of `gone`, which was merged into it.
+    pub fn renew_row(&mut self, new: &SegmentRow, gone: Option<Offset>) {
+        for pending in &mut self.pending {
+            if let Pending::Other { op: IoOp::Truncate { rows, .. }, .. } = pending {
+                rows.retain(|row| Some(row.base) != gone);
+                rows.iter_mut().filter(|row| row.base == new.base).for_each(|row| *row = new.clone());
+            }
+        }
+    }
+
     /// Queues a read for a truncation.
     pub fn scan(&mut self, from: Offset, bytes_max: usize) {
         let op = IoOp::Read { log: self.log, from, bytes_max };
