@@ -3,6 +3,8 @@
 //! One batch of a partition is in flight at a time; what comes meanwhile gathers in the next. So order needs no
 //! renumbering on retries, and a busy partition batches by itself. Idempotent (KIP-98): a batch keeps its sequence number
 //! through every retry and leader change, so a retry makes no duplicate.
+//!
+//! A call goes through `placing` (into batches), `sending` (into requests) and `answers`; `identity` has the producer's id.
 
 mod answers;
 mod identity;
@@ -24,6 +26,7 @@ use super::partitioner::{Partitioner, Spread};
 use super::{
     CallId, Client, ClientError, ClientInput, ClientOptions, ClientOutput, FailureKind, Outbox, not_before,
 };
+
 /// How a producer behaves.
 #[derive(Debug, Clone)]
 pub struct ProducerOptions {

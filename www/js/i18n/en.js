@@ -1,4 +1,5 @@
-// English. ko.js has the same keys with the same parameters; tests/browser/i18n.test.mjs checks it.
+// English. ko.js has the same keys with the same parameters; tests/browser/i18n.test.mjs checks it. A language is one file, so that
+// a translator has all of it and nothing else.
 export default {
   'shell.title': 'tabmq: a Kafka-compatible cluster in this tab',
   'shell.skip': 'Skip to the content',
