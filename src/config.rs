@@ -3,8 +3,7 @@
 //!
 //! A config is set by name through `set`, which is the only place where a value is checked.
 
-use std::collections::BTreeMap;
-
+use crate::sorted::SortedMap;
 use crate::time::Duration;
 use crate::types::{BrokerId, Compression};
 
@@ -243,7 +242,7 @@ pub struct BrokerConfig {
     /// The rack, if any.
     pub rack: Option<String>,
     profile: Profile,
-    overrides: BTreeMap<&'static str, String>,
+    overrides: SortedMap<&'static str, String>,
     values: Values,
 }
 
@@ -359,7 +358,7 @@ impl BrokerConfig {
             port: 9092,
             rack: None,
             profile,
-            overrides: BTreeMap::new(),
+            overrides: SortedMap::new(),
             values: Values::default(),
         };
         config.values = Values::of(&config);
@@ -443,8 +442,8 @@ pub struct TopicConfig {
 
 impl TopicConfig {
     /// `overrides` (checked by `check_topic_config`) over the broker's defaults.
-    pub fn resolve(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> TopicConfig {
-        let entries: BTreeMap<&str, String> =
+    pub fn resolve(broker: &BrokerConfig, overrides: &SortedMap<String, String>) -> TopicConfig {
+        let entries: SortedMap<&str, String> =
             topic_entries(broker, overrides).into_iter().map(|entry| (entry.name, entry.value)).collect();
         let number = |name: &str| entries.get(name).and_then(|value| value.parse::<i64>().ok()).unwrap_or(-1);
         let word = |name: &str| entries.get(name).map(String::as_str).unwrap_or_default();
@@ -473,7 +472,7 @@ impl TopicConfig {
 }
 
 /// All topic configs with `overrides` in force, in order of their names.
-pub fn topic_entries(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Vec<ConfigEntry> {
+pub fn topic_entries(broker: &BrokerConfig, overrides: &SortedMap<String, String>) -> Vec<ConfigEntry> {
     TOPIC
         .iter()
         .map(|(row, from_broker)| {
@@ -528,10 +527,10 @@ mod tests {
     #[test]
     fn a_topics_codec_is_one_word() {
         let config = BrokerConfig::new(Profile::Kafka, BrokerId(1), vec![BrokerId(1)]);
-        assert_eq!(TopicConfig::resolve(&config, &BTreeMap::new()).compression, None);
+        assert_eq!(TopicConfig::resolve(&config, &SortedMap::new()).compression, None);
         for codec in Compression::ALL {
             check_topic_config("compression.type", &codec.to_string()).unwrap();
-            let own = BTreeMap::from([("compression.type".to_owned(), codec.to_string())]);
+            let own = SortedMap::from([("compression.type".to_owned(), codec.to_string())]);
             assert_eq!(TopicConfig::resolve(&config, &own).compression, Some(codec));
         }
         for wrong in ["gzip,lz4", "none", ""] {
@@ -543,8 +542,8 @@ mod tests {
     fn a_topic_takes_its_own_value_before_its_brokers() {
         let mut config = BrokerConfig::new(Profile::Kafka, BrokerId(1), vec![BrokerId(1)]);
         config.set("min.insync.replicas", "2").unwrap();
-        assert_eq!(TopicConfig::resolve(&config, &BTreeMap::new()).min_insync_replicas, 2);
-        let own = BTreeMap::from([("min.insync.replicas".to_owned(), "3".to_owned())]);
+        assert_eq!(TopicConfig::resolve(&config, &SortedMap::new()).min_insync_replicas, 2);
+        let own = SortedMap::from([("min.insync.replicas".to_owned(), "3".to_owned())]);
         assert_eq!(TopicConfig::resolve(&config, &own).min_insync_replicas, 3);
     }
 }

@@ -3,8 +3,8 @@
 //! Imports point left only (`tests/layers.rs` fails when one points up):
 //!
 //! ```text
-//! types, time, rng, event, config, mutation <- protocol <- log <- effects <- replica, quorum <- controller, coordinator <- broker <- sim <- web
-//!                                            \- files <- client  \- storage <- sim, web
+//! types, time, rng, sorted, event, config, mutation <- protocol <- log <- effects <- replica, quorum <- controller, coordinator <- broker <- sim <- web
+//!                                                    \- files <- client  \- storage <- sim, web
 //! ```
 
 pub mod broker;
@@ -22,6 +22,7 @@ pub mod quorum;
 pub mod replica;
 pub mod rng;
 pub mod sim;
+pub mod sorted;
 pub mod storage;
 pub mod time;
 pub mod types;

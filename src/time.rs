@@ -1,7 +1,8 @@
 //! Integer instants and the timer table. Time is always an argument: no code below `web/` reads a clock.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Add, Sub};
+
+use crate::sorted::{SortedMap, SortedSet};
 
 pub use std::time::Duration;
 
@@ -41,13 +42,13 @@ impl Sub<Duration> for Instant {
 /// Named deadlines, at most one per key.
 #[derive(Debug, Clone)]
 pub struct Timers<K> {
-    by_key: BTreeMap<K, Instant>,
-    by_time: BTreeSet<(Instant, K)>,
+    by_key: SortedMap<K, Instant>,
+    by_time: SortedSet<(Instant, K)>,
 }
 
 impl<K: Ord + Clone> Default for Timers<K> {
     fn default() -> Self {
-        Self { by_key: BTreeMap::new(), by_time: BTreeSet::new() }
+        Self { by_key: SortedMap::new(), by_time: SortedSet::new() }
     }
 }
 

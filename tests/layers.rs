@@ -10,17 +10,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("event", BASE),
     ("config", BASE),
     ("mutation", BASE),
+    ("sorted", BASE),
     ("protocol", BASE),
-    ("files", &["types", "time", "rng", "event", "config", "mutation", "protocol"]),
-    ("log", &["types", "time", "rng", "event", "config", "mutation", "protocol"]),
-    ("effects", &["types", "time", "rng", "event", "config", "mutation", "protocol", "log"]),
+    ("files", &["types", "time", "rng", "event", "config", "mutation", "sorted", "protocol"]),
+    ("log", &["types", "time", "rng", "event", "config", "mutation", "sorted", "protocol"]),
+    ("effects", &["types", "time", "rng", "event", "config", "mutation", "sorted", "protocol", "log"]),
     ("replica", PARTS),
     ("quorum", PARTS),
     ("controller", DECIDERS),
     ("coordinator", DECIDERS),
-    ("client", &["types", "time", "rng", "event", "config", "mutation", "protocol", "files"]),
+    ("client", &["types", "time", "rng", "event", "config", "mutation", "sorted", "protocol", "files"]),
     ("broker", CORE),
-    ("storage", &["types", "time", "rng", "event", "config", "mutation", "protocol", "log"]),
+    ("storage", &["types", "time", "rng", "event", "config", "mutation", "sorted", "protocol", "log"]),
     (
         "sim",
         &[
@@ -30,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "event",
             "config",
             "mutation",
+            "sorted",
             "protocol",
             "log",
             "storage",
@@ -52,6 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "event",
             "config",
             "mutation",
+            "sorted",
             "protocol",
             "log",
             "storage",
@@ -67,10 +70,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
-const BASE: &[&str] = &["types", "time", "rng", "event", "config", "mutation"];
-const PARTS: &[&str] = &["types", "time", "rng", "event", "config", "mutation", "protocol", "log", "effects"];
+const BASE: &[&str] = &["types", "time", "rng", "event", "config", "mutation", "sorted"];
+const PARTS: &[&str] =
+    &["types", "time", "rng", "event", "config", "mutation", "sorted", "protocol", "log", "effects"];
 const DECIDERS: &[&str] = &[
-    "types", "time", "rng", "event", "config", "mutation", "protocol", "log", "effects", "replica", "quorum",
+    "types", "time", "rng", "event", "config", "mutation", "sorted", "protocol", "log", "effects", "replica",
+    "quorum",
 ];
 const CORE: &[&str] = &[
     "types",
@@ -79,6 +84,7 @@ const CORE: &[&str] = &[
     "event",
     "config",
     "mutation",
+    "sorted",
     "protocol",
     "log",
     "effects",
@@ -98,8 +104,8 @@ const BANNED: &[(&str, &str)] = &[
     ("rand::", "`rng::Rng`"),
     ("Math::random", "a `rng::Rng` passed in"),
     ("Uuid::new_v4", "`rng::Rng::uuid`"),
-    ("HashMap", "`BTreeMap`, which has an order"),
-    ("HashSet", "`BTreeSet`, which has an order"),
+    ("HashMap", "`SortedMap` or `BTreeMap`, which have an order"),
+    ("HashSet", "`SortedSet`, which has an order"),
     ("js_sys", "an input from `web/`"),
     ("web_sys", "an input from `web/`"),
     ("wasm_bindgen", "an input from `web/`"),

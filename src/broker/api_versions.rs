@@ -3,18 +3,17 @@
 //! The response's header is always v0; a version that is not served is answered in v0 with error 35 and the ranges
 //! (KIP-511). `transaction.version` 2 (KIP-890) waits for transactions.
 
-use std::collections::BTreeMap;
-
 use crate::controller::FEATURES;
 use crate::protocol::messages::ApiVersionsResponse;
 use crate::protocol::messages::api_versions_response::{
     ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
 };
 use crate::protocol::{ErrorCode, StrBytes, advertised_versions};
+use crate::sorted::SortedMap;
 use crate::types::Offset;
 
 /// The answer to ApiVersions. `features` are those in force, `replayed` is the end of the metadata that says so.
-pub fn supported(features: &BTreeMap<String, i16>, replayed: Offset) -> ApiVersionsResponse {
+pub fn supported(features: &SortedMap<String, i16>, replayed: Offset) -> ApiVersionsResponse {
     // A least level of 0 can't be said in version 3 (KIP-1022).
     let supported = FEATURES.iter().map(|feature| {
         SupportedFeatureKey::default()

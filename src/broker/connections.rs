@@ -4,7 +4,7 @@
 //! taken up as they come and may be finished in any order; their responses leave in the order of the requests, as
 //! Kafka's do.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -15,6 +15,7 @@ use crate::protocol::{
     ApiKey, DecodeError, RequestFrame, decode_request, decode_response, encode_request, encode_response,
     supported_versions,
 };
+use crate::sorted::SortedMap;
 use crate::time::{Instant, earliest};
 use crate::types::BrokerId;
 
@@ -90,8 +91,8 @@ struct InFlight {
 #[derive(Debug)]
 pub struct Connections {
     frame_bytes_max: usize,
-    inbound: BTreeMap<Conn, Inbound>,
-    outbound: BTreeMap<(BrokerId, Lane), Outbound>,
+    inbound: SortedMap<Conn, Inbound>,
+    outbound: SortedMap<(BrokerId, Lane), Outbound>,
     next_correlation_id: i32,
     /// The earliest deadline of a request in flight: asked for after each turn.
     next_deadline: Option<Instant>,
@@ -104,8 +105,8 @@ impl Connections {
     pub fn new(frame_bytes_max: usize) -> Self {
         Self {
             frame_bytes_max,
-            inbound: BTreeMap::new(),
-            outbound: BTreeMap::new(),
+            inbound: SortedMap::new(),
+            outbound: SortedMap::new(),
             next_correlation_id: 0,
             next_deadline: None,
             outputs: VecDeque::new(),

@@ -1,7 +1,5 @@
 //! DescribeTopicPartitions 0 (KIP-966): partitions with their eligible leader replicas, so many at a time.
 
-use std::collections::BTreeMap;
-
 use crate::controller::PartitionState;
 use crate::effects::ReplyToken;
 use crate::protocol::messages::describe_topic_partitions_response::{
@@ -9,6 +7,7 @@ use crate::protocol::messages::describe_topic_partitions_response::{
 };
 use crate::protocol::messages::{self, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
 use crate::protocol::{ErrorCode, StrBytes};
+use crate::sorted::SortedMap;
 use crate::types::{BrokerId, OFFSETS_TOPIC, PartitionIndex, TopicName};
 
 use super::Broker;
@@ -54,7 +53,7 @@ impl Broker {
                 response.next_cursor = next_cursor(start);
                 break;
             }
-            let rest: BTreeMap<_, _> = topic.partitions.range(PartitionIndex(start)..).collect();
+            let rest: SortedMap<_, _> = topic.partitions.range(PartitionIndex(start)..).collect();
             let told = rest.iter().take(left).map(|(index, state)| self.describe(**index, state)).collect();
             answer.topic_id = id.0;
             answer.is_internal = name.as_str() == OFFSETS_TOPIC;

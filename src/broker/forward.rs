@@ -3,8 +3,6 @@
 //! Until the request's own deadline a lost or refused attempt is made again with the controller known by then. An
 //! attempt whose answer was lost may have taken effect, so its repetition can answer TOPIC_ALREADY_EXISTS, as Kafka's.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::effects::{Effects, Lane, PeerResult, Reply, ReplyToken, RequestId};
@@ -13,6 +11,7 @@ use crate::protocol::messages::{EnvelopeRequest, EnvelopeResponse};
 use crate::protocol::{
     ErrorCode, Request, Response, decode_response, encode_request, encode_response, supported_versions,
 };
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant, earliest};
 use crate::types::BrokerId;
 
@@ -28,8 +27,8 @@ const SAFE_DOWNGRADE: i8 = 2;
 #[derive(Debug, Default)]
 pub struct Forwarder {
     next: u64,
-    requests: BTreeMap<u64, Forwarded>,
-    in_flight: BTreeMap<RequestId, u64>,
+    requests: SortedMap<u64, Forwarded>,
+    in_flight: SortedMap<RequestId, u64>,
 }
 
 #[derive(Debug)]

@@ -1,13 +1,14 @@
 //! The group coordinator inside its broker: partitions of `__consumer_offsets` that this broker leads are loaded into
 //! it, and what it decides is appended to them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::coordinator::GroupCoordinator;
 use crate::effects::Effects;
 use crate::protocol::ErrorCode;
 use crate::protocol::batch::batches;
 use crate::replica::{LocalRead, LocalReadId, RoleChange};
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{LeaderEpoch, OFFSETS_TOPIC, Offset, PartitionIndex, TopicPartition};
 
@@ -21,7 +22,7 @@ const RETRY: Duration = Duration::from_millis(200);
 /// The coordinator, and what is on its way to it.
 pub struct Groups {
     pub(super) coordinator: GroupCoordinator,
-    loads: BTreeMap<PartitionIndex, Load>,
+    loads: SortedMap<PartitionIndex, Load>,
 }
 
 /// A partition being read from its start.
@@ -34,7 +35,7 @@ struct Load {
 
 impl Groups {
     pub(super) fn new(coordinator: GroupCoordinator) -> Self {
-        Self { coordinator, loads: BTreeMap::new() }
+        Self { coordinator, loads: SortedMap::new() }
     }
 
     pub(super) fn tick(&mut self, now: Instant, fx: &mut Effects) {

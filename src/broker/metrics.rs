@@ -1,13 +1,12 @@
 //! What a broker counts, by Kafka's names (the `name` of its JMX beans): since the broker's start, and as things are.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::effects::{Counts, ReplyToken};
 use crate::event::ClusterEvent;
 use crate::protocol::messages::FetchResponse;
 use crate::protocol::{ApiKey, Response};
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 
 use super::Broker;
@@ -16,9 +15,9 @@ use super::Broker;
 #[derive(Debug, Default)]
 pub struct Metrics {
     meters: Meters,
-    requests: BTreeMap<&'static str, RequestStats>,
+    requests: SortedMap<&'static str, RequestStats>,
     /// Requests that wait for their answers.
-    waiting: BTreeMap<ReplyToken, (ApiKey, Instant)>,
+    waiting: SortedMap<ReplyToken, (ApiKey, Instant)>,
 }
 
 /// Counts since the broker's start. Rates are for whoever reads them twice.
@@ -98,7 +97,7 @@ pub struct MetricsReport {
     /// States.
     pub gauges: Gauges,
     /// By API, by name.
-    pub requests: BTreeMap<&'static str, RequestStats>,
+    pub requests: SortedMap<&'static str, RequestStats>,
 }
 
 impl Metrics {

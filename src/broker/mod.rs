@@ -20,7 +20,7 @@ mod pause;
 mod producer_ids;
 mod replay;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -38,6 +38,7 @@ use crate::protocol::supported_versions;
 use crate::quorum::{QUORUM_STATE_KEY, Quorum};
 use crate::replica::ReplicaManager;
 use crate::rng::Rng;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Instant, earliest};
 use crate::types::{BrokerId, Offset, TopicId, TopicName};
 
@@ -127,9 +128,9 @@ pub struct Broker {
     fx: Effects,
     outputs: VecDeque<Output>,
     connections: Connections,
-    origins: BTreeMap<ReplyToken, Origin>,
+    origins: SortedMap<ReplyToken, Origin>,
     next_token: u64,
-    io_owners: BTreeMap<IoId, IoOwner>,
+    io_owners: SortedMap<IoId, IoOwner>,
     /// Requests and answers of this broker to itself.
     loopback: VecDeque<(Lane, RequestId, PeerResult)>,
     quorum: Quorum,
@@ -151,7 +152,7 @@ pub struct Broker {
     /// Who the parts were told is the controller.
     known_controller: Option<BrokerId>,
     /// Topics being created on the way.
-    creating: BTreeSet<TopicName>,
+    creating: SortedSet<TopicName>,
     /// Set when controlled shutdown is done.
     stopped: bool,
     /// The write of it, under way.
@@ -177,9 +178,9 @@ impl Broker {
             config,
             fx,
             outputs: VecDeque::new(),
-            origins: BTreeMap::new(),
+            origins: SortedMap::new(),
             next_token: 0,
-            io_owners: BTreeMap::new(),
+            io_owners: SortedMap::new(),
             loopback: VecDeque::new(),
             quorum,
             image: MetadataImage::default(),
@@ -191,7 +192,7 @@ impl Broker {
             producer_ids: ProducerIds::default(),
             metrics: Metrics::default(),
             known_controller: None,
-            creating: BTreeSet::new(),
+            creating: SortedSet::new(),
             stopped: false,
             stopping_io: None,
             wake_at: None,

@@ -1,7 +1,5 @@
 //! Committed metadata on its way into this broker: the image, its replicas, and the group coordinator follow it.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::config::TopicConfig;
@@ -10,6 +8,7 @@ use crate::protocol::batch::batches;
 use crate::protocol::records::decode_records;
 use crate::quorum::{Committed, Snapshot};
 use crate::replica::{LiveBroker, PartitionSpec};
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::types::{LogId, Offset, TopicId, TopicName, TopicPartition};
 
@@ -84,7 +83,7 @@ impl Broker {
         }
         let changed = self.specs(&changes);
         // Not all topics there are: an ISR changes often.
-        let counts: BTreeMap<TopicName, usize> = changed
+        let counts: SortedMap<TopicName, usize> = changed
             .iter()
             .filter_map(|spec| {
                 Some((spec.tp.topic.clone(), self.image.topic(spec.topic_id)?.partitions.len()))

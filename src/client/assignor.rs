@@ -1,7 +1,6 @@
 //! Who of a group gets which partition: Java's `range` and `roundrobin` assignors.
 
-use std::collections::BTreeMap;
-
+use crate::sorted::SortedMap;
 use crate::types::TopicName;
 
 /// An assignment strategy, by its name on the wire.
@@ -14,7 +13,7 @@ pub enum Assignor {
 }
 
 /// Partitions by topic.
-pub type Assignment = BTreeMap<TopicName, Vec<i32>>;
+pub type Assignment = SortedMap<TopicName, Vec<i32>>;
 
 impl Assignor {
     /// Its name on the wire.
@@ -33,10 +32,10 @@ impl Assignor {
     /// Shares `counts` (partitions of each topic) among members, each with the topics it is subscribed to.
     pub fn assign(
         self,
-        members: &BTreeMap<String, Vec<TopicName>>,
-        counts: &BTreeMap<TopicName, i32>,
-    ) -> BTreeMap<String, Assignment> {
-        let mut shares: BTreeMap<String, Assignment> =
+        members: &SortedMap<String, Vec<TopicName>>,
+        counts: &SortedMap<TopicName, i32>,
+    ) -> SortedMap<String, Assignment> {
+        let mut shares: SortedMap<String, Assignment> =
             members.keys().map(|member| (member.clone(), Assignment::new())).collect();
         let wants = |member: &String, topic: &TopicName| {
             members.get(member).is_some_and(|topics| topics.contains(topic))

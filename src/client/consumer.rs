@@ -1,10 +1,11 @@
 //! The consumer: a member of a group (or a reader of partitions it was given), its positions, and the batches on their way
 //! to the host. Of a partition one batch at a time is with the host, so order holds; partitions are independent.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use crate::protocol::Response;
 use crate::protocol::records::Record;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, Generation, TopicName};
 
@@ -129,7 +130,7 @@ pub enum ConsumerEvent {
         /// The strategy.
         protocol: String,
         /// This member's share.
-        partitions: BTreeMap<TopicName, Vec<i32>>,
+        partitions: SortedMap<TopicName, Vec<i32>>,
     },
     /// A rebalance begins: what is not committed will be read again, perhaps by another member.
     Revoked,
@@ -183,21 +184,21 @@ pub struct Consumer {
     now: Instant,
     pub(super) net: Net,
     pub(super) out: Outbox<ConsumerReply, ConsumerEvent>,
-    pub(super) topics: BTreeMap<TopicName, bool>,
+    pub(super) topics: SortedMap<TopicName, bool>,
     pub(super) membership: Membership,
-    pub(super) positions: BTreeMap<Place, Position>,
+    pub(super) positions: SortedMap<Place, Position>,
     /// One fetch per leader.
-    pub(super) fetches: BTreeMap<BrokerId, super::fetcher::Fetching>,
+    pub(super) fetches: SortedMap<BrokerId, super::fetcher::Fetching>,
     pub(super) sessions: super::fetcher::Sessions,
     /// Look-ups of start and end offsets.
-    pub(super) lookups: BTreeMap<Tag, Vec<(Place, u64)>>,
+    pub(super) lookups: SortedMap<Tag, Vec<(Place, u64)>>,
     pub(super) lookup_at: Option<Instant>,
     pub(super) started: bool,
     /// The last number given to a position's `seeks`.
     seeks: u64,
     poll: Option<(CallId, usize, Instant)>,
     /// Paused, also before it is assigned.
-    paused: BTreeSet<(TopicName, Option<i32>)>,
+    paused: SortedSet<(TopicName, Option<i32>)>,
     pub(super) closing: Option<(CallId, Instant)>,
     closed: bool,
 }
@@ -250,17 +251,17 @@ impl Consumer {
             options,
             now: Instant::default(),
             out: Outbox::default(),
-            topics: BTreeMap::new(),
+            topics: SortedMap::new(),
             membership: Membership::default(),
-            positions: BTreeMap::new(),
-            fetches: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            lookups: BTreeMap::new(),
+            positions: SortedMap::new(),
+            fetches: SortedMap::new(),
+            sessions: SortedMap::new(),
+            lookups: SortedMap::new(),
             lookup_at: None,
             started: false,
             seeks: 0,
             poll: None,
-            paused: BTreeSet::new(),
+            paused: SortedSet::new(),
             closing: None,
             closed: false,
         }

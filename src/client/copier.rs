@@ -6,7 +6,7 @@
 //! What compaction left, and no leader takes, goes as a new batch of the same records. After a failure nothing more is sent
 //! until all that was in flight is answered; then what has no ack goes again, in order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
@@ -22,6 +22,7 @@ use crate::protocol::messages::{
     ProduceRequest, ProduceResponse,
 };
 use crate::protocol::{ErrorCode, Response};
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicName};
 
@@ -108,10 +109,10 @@ pub struct Copier {
     request_timeout: Duration,
     net: Net,
     out: Outbox<CopierReply, ()>,
-    tasks: BTreeMap<CallId, Task>,
+    tasks: SortedMap<CallId, Task>,
     identity: Identity,
     /// The next sequence number of each partition.
-    sequences: BTreeMap<(TopicName, i32), i32>,
+    sequences: SortedMap<(TopicName, i32), i32>,
     closed: bool,
 }
 
@@ -210,9 +211,9 @@ impl Copier {
             request_timeout: options.request_timeout.min(patience),
             net,
             out: Outbox::default(),
-            tasks: BTreeMap::new(),
+            tasks: SortedMap::new(),
             identity: Identity::Unknown { ask_at: Instant::default() },
-            sequences: BTreeMap::new(),
+            sequences: SortedMap::new(),
             closed: false,
         }
     }

@@ -1,8 +1,6 @@
 //! Fetching: one request per leader with all its partitions that have room, in a fetch session (KIP-227); positions looked
 //! up where there is none.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::mutation::{Mutation, mutated};
@@ -14,6 +12,7 @@ use crate::protocol::messages::list_offsets_request::{ListOffsetsPartition, List
 use crate::protocol::messages::{self, FetchRequest, ListOffsetsRequest};
 use crate::protocol::records::{Record, decode_records};
 use crate::protocol::{ErrorCode, Response};
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerId, TopicName};
 
@@ -31,7 +30,7 @@ const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 
 /// The fetch sessions of a consumer, one a leader.
-pub(super) type Sessions = BTreeMap<BrokerId, FetchSession<Place, FetchFrom>>;
+pub(super) type Sessions = SortedMap<BrokerId, FetchSession<Place, FetchFrom>>;
 
 /// Where a partition is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub(super) struct FetchFrom {
 pub(super) struct Fetching {
     pub(super) tag: Tag,
     /// Each partition with its count of seeks at the time.
-    places: BTreeMap<Place, u64>,
+    places: SortedMap<Place, u64>,
 }
 
 impl Consumer {
@@ -54,8 +53,8 @@ impl Consumer {
         if !self.reads() {
             return;
         }
-        let mut plans: BTreeMap<BrokerId, Vec<(Place, i64, u64)>> = BTreeMap::new();
-        let mut left_out: BTreeMap<BrokerId, bool> = BTreeMap::new();
+        let mut plans: SortedMap<BrokerId, Vec<(Place, i64, u64)>> = SortedMap::new();
+        let mut left_out: SortedMap<BrokerId, bool> = SortedMap::new();
         for (place, position) in &mut self.positions {
             position.not_before = position.not_before.filter(|at| *at > now);
             let Some(offset) = position.fetch_at else { continue };
@@ -81,8 +80,8 @@ impl Consumer {
     }
 
     fn send_fetch(&mut self, now: Instant, leader: BrokerId, plan: Vec<(Place, i64, u64)>, wait: Duration) {
-        let mut wanted = BTreeMap::new();
-        let mut places = BTreeMap::new();
+        let mut wanted = SortedMap::new();
+        let mut places = SortedMap::new();
         for (place, offset, seeks) in plan {
             let leader_epoch = self.net.leader_epoch(&place.0, place.1);
             wanted.insert(place.clone(), FetchFrom { offset, leader_epoch });
@@ -91,7 +90,7 @@ impl Consumer {
         let session = self.sessions.entry(leader).or_default();
         session.set_all(wanted);
         let request = session.request();
-        let mut topics: BTreeMap<TopicName, Vec<FetchPartition>> = BTreeMap::new();
+        let mut topics: SortedMap<TopicName, Vec<FetchPartition>> = SortedMap::new();
         for ((topic, partition), from) in request.changed {
             let asked = FetchPartition::default()
                 .with_partition(partition)
@@ -103,7 +102,7 @@ impl Consumer {
         let topics = topics.into_iter().map(|(topic, partitions)| {
             FetchTopic::default().with_topic(wire_topic(topic.as_str())).with_partitions(partitions)
         });
-        let mut forgotten: BTreeMap<TopicName, Vec<i32>> = BTreeMap::new();
+        let mut forgotten: SortedMap<TopicName, Vec<i32>> = SortedMap::new();
         for (topic, partition) in request.forgotten {
             forgotten.entry(topic).or_default().push(partition);
         }
@@ -227,7 +226,7 @@ impl Consumer {
             return;
         }
         self.lookup_at = None;
-        let mut plans: BTreeMap<BrokerId, Vec<(Place, u64, i64)>> = BTreeMap::new();
+        let mut plans: SortedMap<BrokerId, Vec<(Place, u64, i64)>> = SortedMap::new();
         for (place, position) in &self.positions {
             let asked = |(other, seeks): &(Place, u64)| {
                 other == place && (*seeks == position.seeks || mutated(Mutation::StaleLookupStalls))
@@ -249,7 +248,7 @@ impl Consumer {
             }
         }
         for (leader, plan) in plans {
-            let mut topics: BTreeMap<TopicName, Vec<ListOffsetsPartition>> = BTreeMap::new();
+            let mut topics: SortedMap<TopicName, Vec<ListOffsetsPartition>> = SortedMap::new();
             for ((topic, partition), _, timestamp) in &plan {
                 let asked = ListOffsetsPartition::default()
                     .with_partition_index(*partition)
@@ -275,7 +274,7 @@ impl Consumer {
         places: Vec<(Place, u64)>,
         result: Result<Response, NetError>,
     ) {
-        let mut found = BTreeMap::new();
+        let mut found = SortedMap::new();
         if let Ok(Response::ListOffsets(body)) = result {
             for topic in body.topics {
                 let name = TopicName::from(topic.name.as_str());

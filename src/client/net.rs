@@ -1,7 +1,7 @@
 //! Connections and cluster metadata of one client: bootstrap from any broker, learn the rest, negotiate versions, match
 //! responses to requests, and give up what takes too long. Every request ends: with a response, or with a `NetError`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -14,6 +14,7 @@ use crate::protocol::messages::{
 use crate::protocol::{
     ApiKey, ErrorCode, Request, Response, StrBytes, decode_response, encode_request, supported_versions,
 };
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, TopicName, Uuid};
 
@@ -121,7 +122,7 @@ pub struct TopicMeta {
     /// Made by the cluster for itself.
     pub internal: bool,
     /// By number.
-    pub partitions: BTreeMap<i32, PartitionMeta>,
+    pub partitions: SortedMap<i32, PartitionMeta>,
 }
 
 #[derive(Debug)]
@@ -129,7 +130,7 @@ struct Connection {
     place: (String, u16, Lane),
     reader: FrameReader,
     /// None until ApiVersions is answered.
-    versions: Option<BTreeMap<i16, (i16, i16)>>,
+    versions: Option<SortedMap<i16, (i16, i16)>>,
     /// Waiting for the connection to be ready.
     queued: VecDeque<Queued>,
     in_flight: VecDeque<InFlight>,
@@ -165,12 +166,12 @@ pub struct Net {
     /// Which place to ask next when any broker will do.
     next_any: usize,
     /// Places that were lost, and until when they are passed over then.
-    lost: BTreeMap<(String, u16), Instant>,
-    connections: BTreeMap<ConnId, Connection>,
-    brokers: BTreeMap<BrokerId, (String, u16)>,
+    lost: SortedMap<(String, u16), Instant>,
+    connections: SortedMap<ConnId, Connection>,
+    brokers: SortedMap<BrokerId, (String, u16)>,
     controller: Option<BrokerId>,
-    topics: BTreeMap<TopicName, TopicMeta>,
-    wanted: BTreeSet<TopicName>,
+    topics: SortedMap<TopicName, TopicMeta>,
+    wanted: SortedSet<TopicName>,
     allow_create: bool,
     refresh_at: Option<Instant>,
     refreshing: Option<Tag>,
@@ -193,12 +194,12 @@ impl Net {
             next_tag: 0,
             next_correlation_id: 0,
             next_any: 0,
-            lost: BTreeMap::new(),
-            connections: BTreeMap::new(),
-            brokers: BTreeMap::new(),
+            lost: SortedMap::new(),
+            connections: SortedMap::new(),
+            brokers: SortedMap::new(),
             controller: None,
-            topics: BTreeMap::new(),
-            wanted: BTreeSet::new(),
+            topics: SortedMap::new(),
+            wanted: SortedSet::new(),
             allow_create: true,
             refresh_at: None,
             refreshing: None,
@@ -297,7 +298,7 @@ impl Net {
     }
 
     /// The brokers there are.
-    pub fn brokers(&self) -> &BTreeMap<BrokerId, (String, u16)> {
+    pub fn brokers(&self) -> &SortedMap<BrokerId, (String, u16)> {
         &self.brokers
     }
 

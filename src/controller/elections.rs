@@ -1,11 +1,10 @@
 //! Leaders by hand and by the clock: ElectLeaders 0-2 (KIP-183, KIP-460), and leadership given back to preferred replicas.
 
-use std::collections::BTreeMap;
-
 use crate::protocol::error::code_of;
 use crate::protocol::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
 use crate::protocol::messages::{self, ElectLeadersRequest, ElectLeadersResponse};
 use crate::protocol::{ErrorCode, StrBytes};
+use crate::sorted::SortedMap;
 use crate::types::{BrokerId, PartitionIndex, TopicName};
 
 use super::change::{Change, Election};
@@ -97,7 +96,7 @@ impl Controller {
     /// Gives leadership back to preferred replicas that may lead: of each broker of whose preferred partitions more than
     /// `leader.imbalance.per.broker.percentage` are led by others.
     pub(super) fn balance_leaders(&mut self, decision: &mut Decision) {
-        let mut preferred: BTreeMap<BrokerId, (u64, u64)> = BTreeMap::new();
+        let mut preferred: SortedMap<BrokerId, (u64, u64)> = SortedMap::new();
         for (_, _, _, state) in self.image.partitions() {
             if let Some(first) = state.replicas.first() {
                 let (all, elsewhere) = preferred.entry(*first).or_default();

@@ -1,8 +1,7 @@
 //! The cluster's metadata as one value, built by replaying records: what every broker knows, and what the controller
 //! decides on.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use crate::sorted::{SortedMap, SortedSet};
 use crate::types::{BrokerEpoch, BrokerId, PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
 
 use super::partition::PartitionState;
@@ -40,16 +39,16 @@ pub struct Topic {
     /// Its name.
     pub name: TopicName,
     /// By partition.
-    pub partitions: BTreeMap<PartitionIndex, PartitionState>,
+    pub partitions: SortedMap<PartitionIndex, PartitionState>,
 }
 
 /// What a replay changed, for those who act on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Partitions made or changed, or whose topic's configs changed.
-    pub partitions: BTreeSet<(TopicId, PartitionIndex)>,
+    pub partitions: SortedSet<(TopicId, PartitionIndex)>,
     /// Topics removed, as they were.
-    pub removed: BTreeMap<TopicId, Topic>,
+    pub removed: SortedMap<TopicId, Topic>,
     /// A broker was registered, fenced or unfenced.
     pub brokers: bool,
 }
@@ -57,11 +56,11 @@ pub struct Changes {
 /// See the module's head.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetadataImage {
-    brokers: BTreeMap<BrokerId, BrokerRegistration>,
-    topics: BTreeMap<TopicId, Topic>,
-    ids: BTreeMap<TopicName, TopicId>,
-    configs: BTreeMap<Resource, BTreeMap<String, String>>,
-    features: BTreeMap<String, i16>,
+    brokers: SortedMap<BrokerId, BrokerRegistration>,
+    topics: SortedMap<TopicId, Topic>,
+    ids: SortedMap<TopicName, TopicId>,
+    configs: SortedMap<Resource, SortedMap<String, String>>,
+    features: SortedMap<String, i16>,
     next_producer_id: ProducerId,
 }
 
@@ -90,7 +89,7 @@ impl MetadataImage {
                 }
             }
             MetadataRecord::Topic { name, id } => {
-                self.topics.insert(*id, Topic { name: name.clone(), partitions: BTreeMap::new() });
+                self.topics.insert(*id, Topic { name: name.clone(), partitions: SortedMap::new() });
                 self.ids.insert(name.clone(), *id);
             }
             MetadataRecord::Partition { topic, partition, state } => {
@@ -204,7 +203,7 @@ impl MetadataImage {
     }
 
     /// The configs set on a resource.
-    pub fn configs(&self, resource: &Resource) -> BTreeMap<String, String> {
+    pub fn configs(&self, resource: &Resource) -> SortedMap<String, String> {
         self.configs.get(resource).cloned().unwrap_or_default()
     }
 
@@ -219,7 +218,7 @@ impl MetadataImage {
     }
 
     /// The features in force, by name.
-    pub fn features(&self) -> &BTreeMap<String, i16> {
+    pub fn features(&self) -> &SortedMap<String, i16> {
         &self.features
     }
 
@@ -234,7 +233,7 @@ impl MetadataImage {
     }
 
     /// The configs of all resources that have any.
-    pub fn all_configs(&self) -> impl Iterator<Item = (&Resource, &BTreeMap<String, String>)> {
+    pub fn all_configs(&self) -> impl Iterator<Item = (&Resource, &SortedMap<String, String>)> {
         self.configs.iter()
     }
 

@@ -17,12 +17,11 @@ mod snapshot;
 mod tests;
 mod topics;
 
-use std::collections::BTreeMap;
-
 use crate::config::BrokerConfig;
 use crate::event::ClusterEvent;
 use crate::protocol::Response;
 use crate::rng::Rng;
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, PartitionIndex};
 
@@ -50,7 +49,7 @@ pub struct Controller {
     config: BrokerConfig,
     rng: Rng,
     image: MetadataImage,
-    sessions: BTreeMap<BrokerId, Session>,
+    sessions: SortedMap<BrokerId, Session>,
     balance_at: Option<Instant>,
     /// The cluster is new: nobody has decided anything before.
     begins: bool,
@@ -63,7 +62,7 @@ impl Controller {
             config: config.clone(),
             rng,
             image: MetadataImage::default(),
-            sessions: BTreeMap::new(),
+            sessions: SortedMap::new(),
             balance_at: None,
             begins: false,
         }

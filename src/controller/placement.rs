@@ -38,7 +38,7 @@ pub fn place(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use crate::sorted::SortedSet;
 
     #[test]
     fn leaders_are_spread_evenly_and_no_broker_has_a_partition_twice() {
@@ -49,7 +49,7 @@ mod tests {
                 assert_eq!(placed.iter().filter(|replicas| replicas[0] == *id).count(), 2);
             }
             for replicas in &placed {
-                assert_eq!(replicas.iter().collect::<BTreeSet<_>>().len(), 3);
+                assert_eq!(replicas.iter().collect::<SortedSet<_>>().len(), 3);
             }
         }
     }

@@ -1,7 +1,5 @@
 //! CreateTopics 2-7, DeleteTopics 1-6, CreatePartitions 0-3.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::config::{check_topic_config, topic_entries};
 use crate::protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use crate::protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
@@ -14,6 +12,7 @@ use crate::protocol::messages::{
     DeleteTopicsRequest, DeleteTopicsResponse,
 };
 use crate::protocol::{ErrorCode, StrBytes};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::types::{BrokerId, PartitionIndex, TopicId, TopicName};
 
 use crate::event::ClusterEvent;
@@ -33,14 +32,14 @@ pub(super) type Refusal = (ErrorCode, String);
 
 struct Plan {
     replicas: Vec<Vec<BrokerId>>,
-    configs: BTreeMap<String, String>,
+    configs: SortedMap<String, String>,
 }
 
 impl Controller {
     /// Creates topics; each by itself succeeds or is refused.
     pub fn create_topics(&mut self, request: &CreateTopicsRequest) -> Decision {
         let mut decision = Decision::default();
-        let mut times = BTreeMap::new();
+        let mut times = SortedMap::new();
         for topic in &request.topics {
             *times.entry(topic.name.to_string()).or_insert(0) += 1;
         }
@@ -134,7 +133,7 @@ impl Controller {
             let message = format!("Topic '{name}' collides with existing topic: {}", other.name);
             return Err((ErrorCode::InvalidTopicException, message));
         }
-        let mut configs = BTreeMap::new();
+        let mut configs = SortedMap::new();
         for config in &topic.configs {
             let value = config.value.as_ref().map(|value| value.to_string());
             let value = value.ok_or_else(|| {
@@ -208,7 +207,7 @@ impl Controller {
             let message = "A manual partition assignment was specified, but numPartitions or replicationFactor was not set to -1.";
             return Err((ErrorCode::InvalidRequest, message.to_owned()));
         }
-        let mut replicas = BTreeMap::new();
+        let mut replicas = SortedMap::new();
         for assignment in &topic.assignments {
             let ids: Vec<BrokerId> = assignment.broker_ids.iter().map(|id| BrokerId(id.0)).collect();
             self.check_new(&ids)?;
@@ -236,7 +235,7 @@ impl Controller {
 
     pub(super) fn check_assignment(&self, ids: &[BrokerId]) -> Result<(), Refusal> {
         let refused = |message: String| Err((ErrorCode::InvalidReplicaAssignment, message));
-        if ids.is_empty() || ids.iter().collect::<BTreeSet<_>>().len() != ids.len() {
+        if ids.is_empty() || ids.iter().collect::<SortedSet<_>>().len() != ids.len() {
             return refused("An assignment must name at least one broker, and none twice.".to_owned());
         }
         match ids.iter().find(|id| self.image.broker(**id).is_none()) {

@@ -18,14 +18,13 @@
 //!
 //! Dead groups are not kept: the name is free at once.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::Bytes;
 
 use crate::effects::ReplyToken;
 use crate::event::ClusterEvent;
 use crate::protocol::messages::SyncGroupResponse;
 use crate::protocol::{ErrorCode, StrBytes};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Duration, Instant};
 use crate::types::Generation;
 
@@ -135,13 +134,13 @@ pub(super) struct ClassicGroup {
     protocol_type: Option<String>,
     pub(super) protocol: Option<String>,
     pub(super) leader: Option<String>,
-    members: BTreeMap<String, Member>,
+    members: SortedMap<String, Member>,
     /// Static members' ids by their names.
-    static_members: BTreeMap<String, String>,
+    static_members: SortedMap<String, String>,
     /// Ids given out with MEMBER_ID_REQUIRED and not used yet.
-    pub(super) pending_join: BTreeSet<String>,
+    pub(super) pending_join: SortedSet<String>,
     /// Members of this generation that have not sent SyncGroup.
-    pub(super) pending_sync: BTreeSet<String>,
+    pub(super) pending_sync: SortedSet<String>,
     pub(super) initial_delay: Option<InitialDelay>,
     /// Someone joined in the round of the initial delay under way.
     pub(super) new_member_added: bool,
@@ -161,10 +160,10 @@ impl ClassicGroup {
             protocol_type: None,
             protocol: None,
             leader: None,
-            members: BTreeMap::new(),
-            static_members: BTreeMap::new(),
-            pending_join: BTreeSet::new(),
-            pending_sync: BTreeSet::new(),
+            members: SortedMap::new(),
+            static_members: SortedMap::new(),
+            pending_join: SortedSet::new(),
+            pending_sync: SortedSet::new(),
             initial_delay: None,
             new_member_added: false,
             visible: since.is_none(),
@@ -358,7 +357,7 @@ impl ClassicGroup {
 
     /// The protocol that all members support and most prefer. Of equals, the alphabetically first.
     pub(super) fn select_protocol(&self) -> Option<String> {
-        let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut votes: SortedMap<&str, usize> = SortedMap::new();
         for member in self.members() {
             let shared = |name: &str| self.members().all(|other| other.supports(name));
             if let Some(vote) = member.protocols.iter().find(|protocol| shared(&protocol.name)) {
@@ -394,7 +393,7 @@ impl ClassicGroup {
     }
 
     /// The group's record, with `assignment` for its members.
-    pub(super) fn record(&self, assignment: &BTreeMap<String, Bytes>) -> GroupRecord {
+    pub(super) fn record(&self, assignment: &SortedMap<String, Bytes>) -> GroupRecord {
         let protocol = self.protocol.as_deref();
         let members = self.members().map(|member| MemberValue {
             member_id: member.id.clone(),
@@ -435,11 +434,11 @@ impl ClassicGroup {
     }
 
     /// The topics its members subscribe to, as far as it is a consumer group and their metadata can be read.
-    pub(super) fn subscribed_topics(&self) -> Option<BTreeSet<String>> {
+    pub(super) fn subscribed_topics(&self) -> Option<SortedSet<String>> {
         if !self.is_consumer_group() {
             return None;
         }
-        let mut topics = BTreeSet::new();
+        let mut topics = SortedSet::new();
         for member in self.members() {
             topics.extend(subscription_topics(&member.metadata(self.protocol.as_deref())?)?);
         }

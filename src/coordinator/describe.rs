@@ -5,8 +5,6 @@
 //! - ListGroups 4: by state (KIP-518). 5: by type (KIP-848).
 //! - DeleteGroups: groups without members, with their offsets (KIP-229).
 
-use std::collections::BTreeMap;
-
 use crate::effects::{Effects, ReplyToken};
 use crate::protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use crate::protocol::messages::list_groups_response::ListedGroup;
@@ -15,6 +13,7 @@ use crate::protocol::messages::{
     ListGroupsRequest, ListGroupsResponse,
 };
 use crate::protocol::{ErrorCode, StrBytes};
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::types::PartitionIndex;
 
@@ -82,7 +81,7 @@ impl GroupCoordinator {
         fx: &mut Effects,
     ) {
         let mut results = Vec::new();
-        let mut by_partition: BTreeMap<PartitionIndex, Vec<usize>> = BTreeMap::new();
+        let mut by_partition: SortedMap<PartitionIndex, Vec<usize>> = SortedMap::new();
         for (slot, name) in request.groups_names.iter().enumerate() {
             let placed = self.shard_of(name).and_then(|partition| {
                 let group = self.shards.get(&partition).and_then(|shard| shard.groups.get(name.as_str()));

@@ -1,7 +1,5 @@
 //! Drives a coordinator by hand: virtual time, and writes that are appended, committed or refused when the test says so.
 
-use std::collections::BTreeMap;
-
 use bytes::{Bytes, BytesMut};
 
 use super::schema::GroupRecord;
@@ -11,6 +9,7 @@ use crate::event::ClusterEvent;
 use crate::protocol::batch::set_base_offset;
 use crate::protocol::messages::*;
 use crate::protocol::{StrBytes, encode_response};
+use crate::sorted::SortedMap;
 use crate::types::BrokerId;
 
 pub(super) const GROUP: &str = "g";
@@ -23,7 +22,7 @@ pub(super) struct Harness {
     pub(super) coordinator: GroupCoordinator,
     pub(super) now: Instant,
     pub(super) fx: Effects,
-    versions: BTreeMap<ReplyToken, i16>,
+    versions: SortedMap<ReplyToken, i16>,
     /// The partition's log, whole batches.
     log: BytesMut,
     end: Offset,
@@ -47,7 +46,7 @@ impl Harness {
             coordinator: GroupCoordinator::new(&config, Rng::new(7)),
             now: Instant(1_000_000),
             fx: Effects::default(),
-            versions: BTreeMap::new(),
+            versions: SortedMap::new(),
             log: BytesMut::new(),
             end: Offset::ZERO,
             epoch: LeaderEpoch(0),

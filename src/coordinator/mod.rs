@@ -35,7 +35,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -48,6 +48,7 @@ use crate::protocol::messages::{
 use crate::protocol::records::{BatchBuilder, BatchOptions};
 use crate::protocol::{ErrorCode, Request, Response};
 use crate::rng::Rng;
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant, Timers};
 use crate::types::{LeaderEpoch, OFFSETS_TOPIC, Offset, PartitionIndex, TopicName};
 
@@ -116,7 +117,7 @@ impl PendingWrite {
 #[derive(Debug)]
 pub struct GroupCoordinator {
     core: Core,
-    shards: BTreeMap<PartitionIndex, Shard>,
+    shards: SortedMap<PartitionIndex, Shard>,
     suspended: bool,
 }
 
@@ -128,9 +129,9 @@ struct Core {
     timers: Timers<Timer>,
     outbox: VecDeque<PendingWrite>,
     next_write: u64,
-    gathers: BTreeMap<ReplyToken, Gather>,
+    gathers: SortedMap<ReplyToken, Gather>,
     /// Each topic's number of partitions; none before the broker has said.
-    topics: Option<BTreeMap<TopicName, usize>>,
+    topics: Option<SortedMap<TopicName, usize>>,
 }
 
 #[derive(Debug)]
@@ -201,10 +202,10 @@ impl GroupCoordinator {
                 timers: Timers::default(),
                 outbox: VecDeque::new(),
                 next_write: 0,
-                gathers: BTreeMap::new(),
+                gathers: SortedMap::new(),
                 topics: None,
             },
-            shards: BTreeMap::new(),
+            shards: SortedMap::new(),
             suspended: false,
         }
     }
@@ -216,7 +217,7 @@ impl GroupCoordinator {
     pub fn topics_changed(
         &mut self,
         now: Instant,
-        changed: BTreeMap<TopicName, usize>,
+        changed: SortedMap<TopicName, usize>,
         gone: &[TopicName],
         fx: &mut Effects,
     ) {

@@ -11,8 +11,6 @@
 //! - 7: `require_stable` waits for the commits under way (KIP-447).
 //! - 8: several groups (KIP-709). 9: member id and epoch, of KIP-848's groups only.
 
-use std::collections::BTreeMap;
-
 use crate::effects::{Effects, ReplyToken};
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
@@ -28,6 +26,7 @@ use crate::protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
     OffsetFetchResponse,
 };
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, Offset, PartitionIndex, TopicName};
 
@@ -39,12 +38,12 @@ use super::shard::{Shard, Then};
 use super::{Core, Gather, GroupCoordinator, Turn};
 
 /// A group's offsets.
-pub(super) type GroupOffsets = BTreeMap<TopicName, BTreeMap<PartitionIndex, OffsetValue>>;
+pub(super) type GroupOffsets = SortedMap<TopicName, SortedMap<PartitionIndex, OffsetValue>>;
 
 /// Offsets by group.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Offsets {
-    by_group: BTreeMap<String, GroupOffsets>,
+    by_group: SortedMap<String, GroupOffsets>,
 }
 
 impl Offsets {
@@ -352,7 +351,7 @@ fn fetch_topic(
 }
 
 fn all_of_topic(
-    (topic, partitions): (&TopicName, &BTreeMap<PartitionIndex, OffsetValue>),
+    (topic, partitions): (&TopicName, &SortedMap<PartitionIndex, OffsetValue>),
 ) -> OffsetFetchResponseTopics {
     let partitions = partitions.iter().map(|(index, value)| fetch_partition(index.0, Some(value)));
     OffsetFetchResponseTopics::default()

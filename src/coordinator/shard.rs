@@ -5,7 +5,7 @@
 //!
 //! Groups change at once, in memory; a write that fails calls for its own way back (`Then`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -18,6 +18,7 @@ use crate::protocol::messages::{
     JoinGroupResponse, LeaveGroupResponse, OffsetCommitResponse, OffsetDeleteResponse,
 };
 use crate::protocol::records::decode_records;
+use crate::sorted::SortedMap;
 use crate::types::{Generation, LeaderEpoch, Offset};
 
 use super::classic_group::{ClassicGroup, Member, Waiter};
@@ -31,7 +32,7 @@ use super::{EXPIRY_INTERVAL, Timer, Turn, WRITE_TIMEOUT, WriteId, errors};
 pub(super) struct Shard {
     epoch: LeaderEpoch,
     phase: Phase,
-    pub(super) groups: BTreeMap<String, ClassicGroup>,
+    pub(super) groups: SortedMap<String, ClassicGroup>,
     pub(super) committed: Offsets,
     pub(super) latest: Offsets,
     pending: VecDeque<InFlight>,
@@ -73,7 +74,7 @@ pub(super) enum Then {
     /// LeaveGroup is answered.
     Left { token: ReplyToken, version: i16, response: LeaveGroupResponse },
     /// The generation's assignment goes to its members, or they are to rejoin.
-    Assigned { group: String, generation: Generation, assignment: BTreeMap<String, Bytes> },
+    Assigned { group: String, generation: Generation, assignment: SortedMap<String, Bytes> },
     /// A static member has its new id, or its old one again.
     StaticReplaced(Box<StaticReplaced>),
     /// DeleteGroups is answered; on failure the groups are back.
@@ -97,7 +98,7 @@ impl Shard {
         Self {
             epoch,
             phase: Phase::Loading { end: Offset::ZERO },
-            groups: BTreeMap::new(),
+            groups: SortedMap::new(),
             committed: Offsets::default(),
             latest: Offsets::default(),
             pending: VecDeque::new(),

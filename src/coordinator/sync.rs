@@ -4,13 +4,12 @@
 //! - 3: static members (KIP-345).
 //! - 5: both sides name the protocol type and protocol, and must agree (KIP-559).
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::effects::ReplyToken;
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::{SyncGroupRequest, SyncGroupResponse};
+use crate::sorted::SortedMap;
 use crate::types::Generation;
 
 use super::Turn;
@@ -86,7 +85,7 @@ impl ClassicGroup {
 
     fn write_assignment(&mut self, turn: &mut Turn<'_>, request: SyncGroupRequest) {
         let assigned = request.assignments.into_iter();
-        let assignment: BTreeMap<String, Bytes> =
+        let assignment: SortedMap<String, Bytes> =
             assigned.map(|one| (one.member_id.to_string(), one.assignment)).collect();
         let record = self.record(&assignment);
         let (group, generation) = (self.id().to_owned(), self.generation);
@@ -98,7 +97,7 @@ impl ClassicGroup {
         &mut self,
         turn: &mut Turn<'_>,
         generation: Generation,
-        mut assignment: BTreeMap<String, Bytes>,
+        mut assignment: SortedMap<String, Bytes>,
         error: Option<ErrorCode>,
     ) {
         if self.state() != State::CompletingRebalance || self.generation != generation {

@@ -1,12 +1,11 @@
 //! Reads a topic's files, one at a time and in any order, and believes none: a set that is cut, mixed up or foreign is
 //! refused as a whole, with the file and the byte.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::protocol::batch::{BATCH_HEADER_BYTES, BatchError, BatchHeader};
 use crate::protocol::records::check_records;
+use crate::sorted::SortedMap;
 use crate::types::{LeaderEpoch, Offset, PartitionIndex, TopicName};
 
 use super::checkpoint::{self, EpochStart};
@@ -43,7 +42,7 @@ pub struct PartitionFacts {
 #[derive(Debug, Default)]
 pub struct TopicReader {
     topic: Option<TopicName>,
-    partitions: BTreeMap<PartitionIndex, Files>,
+    partitions: SortedMap<PartitionIndex, Files>,
     batch_bytes_max: usize,
 }
 
@@ -51,9 +50,9 @@ pub struct TopicReader {
 #[derive(Debug, Default)]
 struct Files {
     first_path: String,
-    logs: BTreeMap<Offset, (String, Vec<BatchPlace>)>,
-    offset_indexes: BTreeMap<Offset, (String, Vec<OffsetEntry>)>,
-    time_indexes: BTreeMap<Offset, (String, Vec<TimeEntry>)>,
+    logs: SortedMap<Offset, (String, Vec<BatchPlace>)>,
+    offset_indexes: SortedMap<Offset, (String, Vec<OffsetEntry>)>,
+    time_indexes: SortedMap<Offset, (String, Vec<TimeEntry>)>,
     epochs: Option<(String, Vec<EpochStart>)>,
 }
 

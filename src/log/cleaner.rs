@@ -85,6 +85,7 @@ pub(super) struct Cleaning {
     rules: CompactionRules,
     now: Instant,
     budget: usize,
+    /// As many as the budget allows, in any order.
     keys: BTreeMap<Bytes, Offset>,
     /// What the keys cost, in bytes.
     held: usize,

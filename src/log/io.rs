@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 
+use crate::sorted::SortedMap;
 use crate::types::{LogId, Offset};
 
 /// Names one submitted operation; unique within a broker's life.
@@ -164,9 +165,9 @@ impl std::fmt::Display for IoError {
 #[derive(Debug, Clone, Default)]
 pub struct Recovered {
     /// All small values.
-    pub meta: std::collections::BTreeMap<String, Bytes>,
+    pub meta: SortedMap<String, Bytes>,
     /// Each log's segment rows in order, with the chunks of its last (active) segment.
-    pub logs: std::collections::BTreeMap<LogId, RecoveredLog>,
+    pub logs: SortedMap<LogId, RecoveredLog>,
 }
 
 /// One log as found in storage.

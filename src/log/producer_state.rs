@@ -23,7 +23,7 @@
 //! (Kafka's snapshot files keep only the last batch of each; ours keeps all five, so that a retry across a restart is
 //! still recognised.)
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -31,6 +31,7 @@ use super::batch_facts::{BatchFacts, ProducerFacts};
 use super::codec::Reader;
 use super::error::AppendError;
 use crate::protocol::batch::sequence_after;
+use crate::sorted::SortedMap;
 use crate::time::Duration;
 use crate::types::{Offset, ProducerEpoch, ProducerId};
 
@@ -82,7 +83,7 @@ impl ProducerEntry {
 /// All producers of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProducerState {
-    producers: BTreeMap<ProducerId, ProducerEntry>,
+    producers: SortedMap<ProducerId, ProducerEntry>,
 }
 
 impl ProducerState {
@@ -98,7 +99,7 @@ impl ProducerState {
     /// Judges the batches of one append from a client, in order, by the rules above. Nothing is noted.
     pub fn check<'a>(&self, batches: impl IntoIterator<Item = &'a BatchFacts>) -> Result<(), AppendError> {
         // What the append's earlier batches have made of their producers: epoch and last sequence.
-        let mut pending: BTreeMap<ProducerId, (ProducerEpoch, Option<i32>)> = BTreeMap::new();
+        let mut pending: SortedMap<ProducerId, (ProducerEpoch, Option<i32>)> = SortedMap::new();
         for batch in batches {
             let Some(producer) = batch.producer else { continue };
             let known = self.producers.get(&producer.id);
@@ -177,7 +178,7 @@ impl ProducerState {
     /// Reads a snapshot; none when it is not one.
     pub fn decode(bytes: &[u8]) -> Option<ProducerState> {
         let mut reader = Reader(bytes);
-        let mut producers = BTreeMap::new();
+        let mut producers = SortedMap::new();
         for _ in 0..reader.u32()? {
             let id = ProducerId(reader.i64()?);
             let epoch = ProducerEpoch(reader.i16()?);

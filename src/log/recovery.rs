@@ -1,8 +1,6 @@
 //! Opening a log: rows give the closed segments, a scan of the last segment's chunks gives the rest. Every batch is
 //! checked (CRC, offsets without a gap, epochs that do not fall); the log is cut at the first that fails.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use super::batch_facts::Batch;
@@ -17,6 +15,7 @@ use super::tail::{StateBefore, Tail};
 use crate::log::io::{Chunk, IoOp, Recovered, RecoveredLog, SegmentRow};
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::{self, BatchError};
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::types::{LeaderEpoch, LogId, Offset};
 
@@ -97,9 +96,9 @@ struct Cut {
 #[derive(Debug, Clone, Default)]
 pub struct Opened {
     /// All small values of its storage.
-    pub meta: BTreeMap<String, Bytes>,
+    pub meta: SortedMap<String, Bytes>,
     /// Each log.
-    pub logs: BTreeMap<LogId, LogOpening>,
+    pub logs: SortedMap<LogId, LogOpening>,
 }
 
 impl From<Recovered> for Opened {

@@ -1,13 +1,12 @@
 //! What members of a consumer group tell each other through the coordinator (the "consumer" embedded protocol): their
 //! subscriptions and their assignments, each after its version (i16).
 
-use std::collections::BTreeMap;
-
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::consumer_protocol_assignment::TopicPartition;
 use kafka_protocol::messages::{self, ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
+use crate::sorted::SortedMap;
 use crate::types::TopicName;
 
 use super::guard::read_body;
@@ -29,7 +28,7 @@ pub fn decode_subscription(bytes: &Bytes) -> Option<Vec<TopicName>> {
 }
 
 /// A member's share.
-pub fn encode_assignment(share: &BTreeMap<TopicName, Vec<i32>>) -> Bytes {
+pub fn encode_assignment(share: &SortedMap<TopicName, Vec<i32>>) -> Bytes {
     let topics = share.iter().map(|(topic, partitions)| {
         TopicPartition::default()
             .with_topic(messages::TopicName(StrBytes::from_string(topic.to_string())))
@@ -39,9 +38,9 @@ pub fn encode_assignment(share: &BTreeMap<TopicName, Vec<i32>>) -> Bytes {
 }
 
 /// A member's share; none when it can't be read. No bytes are an empty share.
-pub fn decode_assignment(bytes: &Bytes) -> Option<BTreeMap<TopicName, Vec<i32>>> {
+pub fn decode_assignment(bytes: &Bytes) -> Option<SortedMap<TopicName, Vec<i32>>> {
     if bytes.is_empty() {
-        return Some(BTreeMap::new());
+        return Some(SortedMap::new());
     }
     let assignment: ConsumerProtocolAssignment = read(bytes)?;
     let share = assignment.assigned_partitions.into_iter();
@@ -72,7 +71,7 @@ mod tests {
     fn subscriptions_and_assignments_come_back_as_they_went() {
         let topics = vec![TopicName::from("a"), TopicName::from("b")];
         assert_eq!(decode_subscription(&encode_subscription(&topics)), Some(topics));
-        let share = BTreeMap::from([(TopicName::from("a"), vec![0, 2])]);
+        let share = SortedMap::from([(TopicName::from("a"), vec![0, 2])]);
         assert_eq!(decode_assignment(&encode_assignment(&share)), Some(share));
         assert_eq!(decode_subscription(&Bytes::from_static(&[0, 0, 0x7f, 0xff])), None);
     }

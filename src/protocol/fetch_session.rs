@@ -11,7 +11,7 @@
 //! Epochs are counted when requests are sent, so that a second one may follow before the first is answered; but not before
 //! the broker has given the session its id.
 
-use std::collections::BTreeMap;
+use crate::sorted::SortedMap;
 
 use super::ErrorCode;
 
@@ -59,14 +59,14 @@ enum State {
 pub struct FetchSession<K, V> {
     state: State,
     /// As the broker has it.
-    sent: BTreeMap<K, V>,
+    sent: SortedMap<K, V>,
     /// What the next request changes: none forgets a partition.
-    staged: BTreeMap<K, Option<V>>,
+    staged: SortedMap<K, Option<V>>,
 }
 
 impl<K: Ord + Clone, V: Clone + PartialEq> Default for FetchSession<K, V> {
     fn default() -> Self {
-        Self { state: State::New { closes: 0 }, sent: BTreeMap::new(), staged: BTreeMap::new() }
+        Self { state: State::New { closes: 0 }, sent: SortedMap::new(), staged: SortedMap::new() }
     }
 }
 
@@ -90,7 +90,7 @@ impl<K: Ord + Clone, V: Clone + PartialEq> FetchSession<K, V> {
     }
 
     /// Fetches these partitions and no others with the next request.
-    pub fn set_all(&mut self, wanted: BTreeMap<K, V>) {
+    pub fn set_all(&mut self, wanted: SortedMap<K, V>) {
         self.staged.retain(|key, _| wanted.contains_key(key));
         for key in self.sent.keys().filter(|key| !wanted.contains_key(*key)) {
             self.staged.insert(key.clone(), None);
@@ -258,10 +258,10 @@ mod tests {
     #[test]
     fn all_at_once_is_the_same_as_one_by_one() {
         let mut session = opened();
-        session.set_all(BTreeMap::from([(2, 21), (4, 40)]));
+        session.set_all(SortedMap::from([(2, 21), (4, 40)]));
         let request = session.request();
         assert_eq!((request.changed, request.forgotten), (vec![(2, 21), (4, 40)], vec![1]));
-        session.set_all(BTreeMap::new());
+        session.set_all(SortedMap::new());
         assert!(session.is_empty());
     }
 

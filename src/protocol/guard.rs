@@ -26,11 +26,12 @@
 //! What stays unbounded by that is many arrays that are all really there; the number of reads of one message is limited
 //! to [`READS_MAX`].
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use bytes::{Buf, Bytes, TryGetError};
 use kafka_protocol::protocol::buf::{ByteBuf, NotEnoughBytesError};
+
+use crate::sorted::SortedSet;
 
 /// The longest array read, in elements. An element takes up to a few hundred bytes of memory.
 pub(super) const ARRAY_LENGTH_MAX: usize = 16 * 1024;
@@ -45,7 +46,7 @@ pub(super) fn read_header<T>(
     bytes: &mut Bytes,
     read: impl Fn(&mut Guard) -> Result<T, String>,
 ) -> Result<T, String> {
-    let mut guard = Guard::new(bytes.clone(), Pass::Final, BTreeSet::new());
+    let mut guard = Guard::new(bytes.clone(), Pass::Final, SortedSet::new());
     let header = guard.run(read)?;
     *bytes = guard.bytes;
     Ok(header)
@@ -56,7 +57,7 @@ pub(super) fn read_body<T>(
     bytes: &Bytes,
     read: impl Fn(&mut Guard) -> Result<T, String>,
 ) -> Result<T, String> {
-    let mut first = Guard::new(bytes.clone(), Pass::Explore, BTreeSet::new());
+    let mut first = Guard::new(bytes.clone(), Pass::Explore, SortedSet::new());
     let body = first.run(&read);
     if !first.doubtful {
         return body;
@@ -82,7 +83,7 @@ pub(super) struct Guard {
     bytes: Bytes,
     pass: Pass,
     /// Where a large int32 was found to be the length of bytes: how much of the message was left before it.
-    byte_lengths: BTreeSet<usize>,
+    byte_lengths: SortedSet<usize>,
     /// The large number that was just answered with the stand-in.
     pending: Option<Pending>,
     /// A large int32 was not the length of bytes.
@@ -100,7 +101,7 @@ enum Pending {
 }
 
 impl Guard {
-    fn new(bytes: Bytes, pass: Pass, byte_lengths: BTreeSet<usize>) -> Self {
+    fn new(bytes: Bytes, pass: Pass, byte_lengths: SortedSet<usize>) -> Self {
         Self {
             bytes,
             pass,

@@ -1,9 +1,8 @@
 //! Time that jumps: a node that could not act for a while (a frozen worker, a laptop asleep) does not know what the others
 //! have done meanwhile, and may not go by what it knew before.
 
-use std::collections::BTreeSet;
-
 use crate::effects::Effects;
+use crate::sorted::SortedSet;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerId, Offset};
 
@@ -38,7 +37,7 @@ impl Quorum {
         }
         let voters: Vec<BrokerId> = self.other_voters().collect();
         if let Role::Leader(leadership) = &mut self.role {
-            leadership.confirmed = Some(BTreeSet::new());
+            leadership.confirmed = Some(SortedSet::new());
             voters.into_iter().for_each(|voter| leadership.begin_again(voter, now));
         }
         if late >= 2 * self.fetch_timeout {

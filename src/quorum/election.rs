@@ -1,12 +1,11 @@
 //! Elections: Vote, first as a question that changes nothing (pre-vote, KIP-996), then in earnest.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::effects::{Effects, Lane, PeerResult, ReplyToken};
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::control::{ControlRecord, control_batch, leader_change};
 use crate::protocol::messages::{self, VoteRequest, VoteResponse, vote_request, vote_response};
 use crate::protocol::{ErrorCode, Response, StrBytes};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, LeaderEpoch, METADATA_TOPIC, Offset};
 
@@ -18,12 +17,12 @@ use super::{Held, Purpose, Quorum, QuorumState, RETRY, Role, unreachable_peer};
 pub(super) struct Candidacy {
     /// The leader that a prospective candidate could not hear, and goes back to when others can.
     leader: Option<BrokerId>,
-    granted: BTreeSet<BrokerId>,
-    rejected: BTreeSet<BrokerId>,
+    granted: SortedSet<BrokerId>,
+    rejected: SortedSet<BrokerId>,
     /// When it has failed.
     ends_at: Instant,
     /// Voters that could not be reached, and when to ask them again.
-    ask_again: BTreeMap<BrokerId, Instant>,
+    ask_again: SortedMap<BrokerId, Instant>,
 }
 
 impl Candidacy {
@@ -77,9 +76,9 @@ impl Quorum {
         Candidacy {
             leader,
             granted,
-            rejected: BTreeSet::new(),
+            rejected: SortedSet::new(),
             ends_at: now + self.random_election_timeout(),
-            ask_again: BTreeMap::new(),
+            ask_again: SortedMap::new(),
         }
     }
 

@@ -36,7 +36,7 @@ mod state;
 mod tests;
 mod voters;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -49,6 +49,7 @@ use crate::mutation::{Mutation, mutated};
 use crate::protocol::batch::batches;
 use crate::protocol::{Request, Response};
 use crate::rng::Rng;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, LeaderEpoch, LogId, METADATA_TOPIC, Offset, PartitionIndex, TopicName, Uuid};
 
@@ -132,9 +133,9 @@ pub struct Quorum {
     node: BrokerId,
     endpoint: (String, u16),
     /// The voters of the configuration: they count while the log names none, and know who leads.
-    configured: BTreeSet<BrokerId>,
+    configured: SortedSet<BrokerId>,
     /// Who votes, with the id of its storage, as far as it has said.
-    voters: BTreeMap<BrokerId, Uuid>,
+    voters: SortedMap<BrokerId, Uuid>,
     voter_sets: VoterSets,
     /// The change of voters that somebody waits for.
     change: Option<Change>,
@@ -152,13 +153,13 @@ pub struct Quorum {
     high_watermark: Offset,
     state: QuorumState,
     /// Writes of `state` under way.
-    state_writes: BTreeSet<IoId>,
+    state_writes: SortedSet<IoId>,
     /// The last write of it failed: what storage has is older.
     state_unstored: bool,
     held: VecDeque<Held>,
     role: Role,
-    requests: BTreeMap<RequestId, (Purpose, LeaderEpoch)>,
-    reads: BTreeMap<IoId, Reading>,
+    requests: SortedMap<RequestId, (Purpose, LeaderEpoch)>,
+    reads: SortedMap<IoId, Reading>,
     /// The next offset to hand out for replay.
     replay_at: Offset,
     /// Committed batches that a read brought.
@@ -215,7 +216,7 @@ impl Quorum {
             node: config.node_id,
             endpoint: (config.host.clone(), config.port),
             configured: config.voters.iter().copied().collect(),
-            voters: BTreeMap::new(),
+            voters: SortedMap::new(),
             voter_sets,
             change: None,
             update_at: now,
@@ -230,12 +231,12 @@ impl Quorum {
             snapshots,
             high_watermark: Offset::ZERO,
             state: state.and_then(|bytes| QuorumState::decode(&bytes)).unwrap_or_default(),
-            state_writes: BTreeSet::new(),
+            state_writes: SortedSet::new(),
             state_unstored: false,
             held: VecDeque::new(),
             role: Role::Unattached { election_at: None, ask_at: now },
-            requests: BTreeMap::new(),
-            reads: BTreeMap::new(),
+            requests: SortedMap::new(),
+            reads: SortedMap::new(),
             replay_at: Offset::ZERO,
             replayed_ahead: None,
             storage_retry_at: None,

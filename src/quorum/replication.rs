@@ -1,7 +1,5 @@
 //! Records of the metadata log on their way from the leader to voters and observers: Fetch, from both ends.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::Bytes;
 
 use crate::effects::{Effects, Lane, ReplyToken};
@@ -11,6 +9,7 @@ use crate::mutation::{Mutation, mutated};
 use crate::protocol::error::code_of;
 use crate::protocol::messages::{self, FetchRequest, FetchResponse, fetch_request, fetch_response};
 use crate::protocol::{ErrorCode, StrBytes};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, LeaderEpoch, Offset, TopicId, Uuid};
 
@@ -30,14 +29,14 @@ pub(super) struct Leadership {
     /// The offset of this epoch's first record, the leader change.
     pub(super) epoch_start: Offset,
     /// Who fetches, with or without a vote.
-    pub(super) replicas: BTreeMap<BrokerId, Replica>,
-    parked: BTreeMap<ReplyToken, ParkedFetch>,
+    pub(super) replicas: SortedMap<BrokerId, Replica>,
+    parked: SortedMap<ReplyToken, ParkedFetch>,
     /// When to look whether a majority still fetches.
     check_at: Instant,
     /// Voters that have not heard of this epoch, and when to tell them again.
-    begin_again: BTreeMap<BrokerId, Instant>,
+    begin_again: SortedMap<BrokerId, Instant>,
     /// Since time jumped: the voters that knew no later epoch when they were told of this one again.
-    pub(super) confirmed: Option<BTreeSet<BrokerId>>,
+    pub(super) confirmed: Option<SortedSet<BrokerId>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,10 +65,10 @@ impl Leadership {
     pub(super) fn new(now: Instant, epoch_start: Offset, fetch_timeout: Duration) -> Self {
         Self {
             epoch_start,
-            replicas: BTreeMap::new(),
-            parked: BTreeMap::new(),
+            replicas: SortedMap::new(),
+            parked: SortedMap::new(),
             check_at: now + 2 * fetch_timeout,
-            begin_again: BTreeMap::new(),
+            begin_again: SortedMap::new(),
             confirmed: None,
         }
     }
@@ -588,7 +587,7 @@ impl Quorum {
     fn ask_around(&mut self, fx: &mut Effects) {
         // Those of the configuration know, too, if they have not gone: this log's voters may be of the past.
         let all = self.voters.keys().chain(&self.configured).copied().filter(|id| *id != self.node);
-        let others: Vec<BrokerId> = all.collect::<BTreeSet<BrokerId>>().into_iter().collect();
+        let others: Vec<BrokerId> = all.collect::<SortedSet<BrokerId>>().into_iter().collect();
         let at = self.rng.below(others.len().max(1) as u64) as usize;
         if let Some(&voter) = others.get(at)
             && self.state_is_stored()

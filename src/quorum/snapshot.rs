@@ -19,7 +19,7 @@
 //! The log's beginning goes when that row is durable, and not before. Whatever is above the last row is of a snapshot that
 //! did not get that far: the next one begins with cutting it off.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
@@ -32,6 +32,7 @@ use crate::protocol::batch::batches;
 use crate::protocol::compact::{Malformed, Reader, Writer};
 use crate::protocol::control::{ControlRecord, Voter, control_batch, read_control};
 use crate::protocol::records::{BatchBuilder, BatchOptions, decode_records};
+use crate::sorted::SortedSet;
 use crate::time::{Duration, Instant};
 use crate::types::{LeaderEpoch, LogId, Offset};
 
@@ -136,7 +137,7 @@ pub(super) struct Snapshots {
     next_base: Offset,
     writing: Option<Writing>,
     /// Operations under way.
-    ios: BTreeSet<IoId>,
+    ios: SortedSet<IoId>,
     /// The last one has not been replayed, and the log that it stands for is not there.
     pub(super) unread: bool,
     /// Bytes replayed from the log since the last one.
@@ -168,7 +169,7 @@ impl Snapshots {
             start: None,
             next_base: Offset::ZERO,
             writing: None,
-            ios: BTreeSet::new(),
+            ios: SortedSet::new(),
             unread: false,
             bytes_since: 0,
             bytes_max,

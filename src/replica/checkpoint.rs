@@ -7,11 +7,11 @@
 //!
 //! Kafka's file of the same name has topic names; here a topic made again by the same name must not find the old value.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use bytes::Bytes;
 
+use crate::sorted::SortedMap;
 use crate::types::{LogId, Offset};
 
 /// The meta key.
@@ -20,7 +20,7 @@ pub const HIGH_WATERMARK_CHECKPOINT_KEY: &str = "replication-offset-checkpoint";
 const VERSION: &str = "0";
 
 /// Writes a checkpoint.
-pub(super) fn encode(high_watermarks: &BTreeMap<LogId, Offset>) -> Bytes {
+pub(super) fn encode(high_watermarks: &SortedMap<LogId, Offset>) -> Bytes {
     let mut text = format!("{VERSION}\n");
     for (log, offset) in high_watermarks {
         // Writing to a String never fails.
@@ -31,11 +31,11 @@ pub(super) fn encode(high_watermarks: &BTreeMap<LogId, Offset>) -> Bytes {
 
 /// Reads a checkpoint. Lines that can't be read are left out: a high watermark that is unknown starts at the log start
 /// offset and rises again as replicas fetch.
-pub(super) fn decode(bytes: &[u8]) -> BTreeMap<LogId, Offset> {
-    let Ok(text) = std::str::from_utf8(bytes) else { return BTreeMap::new() };
+pub(super) fn decode(bytes: &[u8]) -> SortedMap<LogId, Offset> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return SortedMap::new() };
     let mut lines = text.lines();
     if lines.next() != Some(VERSION) {
-        return BTreeMap::new();
+        return SortedMap::new();
     }
     lines
         .filter_map(|line| {
@@ -53,14 +53,14 @@ mod tests {
     #[test]
     fn a_checkpoint_reads_back_as_written() {
         let log = LogId { topic_id: TopicId::METADATA, partition: PartitionIndex(3) };
-        let all = BTreeMap::from([(LogId::METADATA, Offset(7)), (log, Offset(0))]);
+        let all = SortedMap::from([(LogId::METADATA, Offset(7)), (log, Offset(0))]);
         assert_eq!(decode(&encode(&all)), all);
     }
 
     #[test]
     fn what_is_not_a_checkpoint_holds_nothing() {
-        assert_eq!(decode(b"1\nx 5\n"), BTreeMap::new());
-        assert_eq!(decode(b"0\nx 5\n0-0 y\n"), BTreeMap::new());
-        assert_eq!(decode(&[0xff, 0xfe]), BTreeMap::new());
+        assert_eq!(decode(b"1\nx 5\n"), SortedMap::new());
+        assert_eq!(decode(b"0\nx 5\n0-0 y\n"), SortedMap::new());
+        assert_eq!(decode(&[0xff, 0xfe]), SortedMap::new());
     }
 }

@@ -1,10 +1,9 @@
 //! What this broker knows of the cluster's partitions and brokers: how requests name partitions, who leads them, who may
 //! join an ISR.
 
-use std::collections::BTreeMap;
-
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::{ErrorCode, messages};
+use crate::sorted::SortedMap;
 use crate::types::{
     BrokerEpoch, BrokerId, LeaderEpoch, LogId, METADATA_TOPIC, OFFSETS_TOPIC, PartitionEpoch, PartitionIndex,
     TopicId, TopicName, TopicPartition, Uuid,
@@ -110,7 +109,7 @@ impl ReplicaManager {
 }
 
 pub(super) fn is_eligible(
-    live: Option<&BTreeMap<BrokerId, LiveBroker>>,
+    live: Option<&SortedMap<BrokerId, LiveBroker>>,
     broker: BrokerId,
     epoch: Option<BrokerEpoch>,
 ) -> bool {

@@ -15,8 +15,6 @@
 //!   compressed with it are, as in Kafka: nobody looks at each.
 //! - v13 has topic ids (KIP-516); v16 names the current leader beside an error (KIP-951).
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::effects::{Effects, ReplyToken};
@@ -29,6 +27,7 @@ use crate::protocol::messages::fetch_response::{
 };
 use crate::protocol::messages::{self, FetchRequest, FetchResponse};
 use crate::protocol::{ErrorCode, StrBytes};
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerEpoch, BrokerId, Compression, LeaderEpoch, LogId, Offset, Uuid};
 
@@ -94,7 +93,7 @@ impl FetchEntry {
 pub(super) struct ReadingFetch {
     fetch: DelayedFetch,
     data: Vec<PartitionData>,
-    waiting: BTreeMap<usize, StorageRead>,
+    waiting: SortedMap<usize, StorageRead>,
 }
 
 /// One partition's read from storage: what cuts its chunks to the records wanted.
@@ -364,7 +363,7 @@ impl ReplicaManager {
     ) {
         self.next_reading += 1;
         let number = self.next_reading;
-        let mut waiting = BTreeMap::new();
+        let mut waiting = SortedMap::new();
         let mut ready = Vec::new();
         for (entry, op, read) in reads {
             let ahead = match &op {

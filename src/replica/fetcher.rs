@@ -14,13 +14,12 @@
 //!
 //! What may have changed a partition's place marks it (`look_at`); a turn costs what was marked, not what there is.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::effects::{Effects, Lane, RequestId};
 use crate::protocol::ErrorCode;
 use crate::protocol::fetch_session::{FetchSession, SessionRequest};
 use crate::protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic, ReplicaState};
 use crate::protocol::messages::{self, FetchRequest};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Duration, Instant, Timers};
 use crate::types::{BrokerEpoch, BrokerId, LeaderEpoch, LogId, Offset, TopicId};
 
@@ -88,7 +87,7 @@ struct InFlight {
     session: u64,
     opens: bool,
     /// Where partitions were asked for that a later request has asked for from elsewhere, or forgotten.
-    before: BTreeMap<LogId, Position>,
+    before: SortedMap<LogId, Position>,
 }
 
 /// What a request's answer is about.
@@ -99,15 +98,15 @@ pub(super) struct Asked(InFlight);
 #[derive(Debug)]
 pub(super) struct Fetcher {
     leader: BrokerId,
-    partitions: BTreeMap<LogId, Backoff>,
+    partitions: SortedMap<LogId, Backoff>,
     /// Pauses of partitions.
     pauses: Timers<LogId>,
     /// To be looked at before the next request.
-    marked: BTreeSet<LogId>,
+    marked: SortedSet<LogId>,
     session: FetchSession<LogId, Position>,
     /// Counts the sessions.
     sessions: u64,
-    in_flight: BTreeMap<RequestId, InFlight>,
+    in_flight: SortedMap<RequestId, InFlight>,
     /// After the leader could not be reached.
     backoff: Backoff,
 }
@@ -117,12 +116,12 @@ impl Fetcher {
     pub(super) fn new(leader: BrokerId) -> Self {
         Self {
             leader,
-            partitions: BTreeMap::new(),
+            partitions: SortedMap::new(),
             pauses: Timers::default(),
-            marked: BTreeSet::new(),
+            marked: SortedSet::new(),
             session: FetchSession::default(),
             sessions: 0,
-            in_flight: BTreeMap::new(),
+            in_flight: SortedMap::new(),
             backoff: Backoff::default(),
         }
     }
@@ -200,7 +199,7 @@ impl Fetcher {
         let wait_max = if opens { Duration::ZERO } else { settings.wait_max };
         let body = wire_request(settings, wait_max, request);
         let id = fx.request(self.leader, Lane::ReplicaFetch, body.into(), settings.timeout);
-        let sent = InFlight { session: self.sessions, opens, before: BTreeMap::new() };
+        let sent = InFlight { session: self.sessions, opens, before: SortedMap::new() };
         self.in_flight.insert(id, sent);
         Some(id)
     }
@@ -276,7 +275,7 @@ impl Fetcher {
 
     /// The partitions fetched.
     #[cfg(test)]
-    pub(super) fn logs(&self) -> BTreeSet<LogId> {
+    pub(super) fn logs(&self) -> SortedSet<LogId> {
         self.partitions.keys().copied().collect()
     }
 }
@@ -301,7 +300,7 @@ fn wire_request(
                 .push(FetchTopic::default().with_topic_id(log.topic_id.0).with_partitions(vec![partition])),
         }
     }
-    let mut forgotten: BTreeMap<TopicId, Vec<i32>> = BTreeMap::new();
+    let mut forgotten: SortedMap<TopicId, Vec<i32>> = SortedMap::new();
     for log in request.forgotten {
         forgotten.entry(log.topic_id).or_default().push(log.partition.0);
     }
@@ -392,7 +391,7 @@ mod tests {
         assert!(fetcher.send(Instant(0), &SETTINGS, at_zero, &mut fx).is_none(), "two are under way");
         fetcher.finished(second).unwrap();
         assert!(fetcher.send(Instant(0), &SETTINGS, at_zero, &mut fx).is_some());
-        assert_eq!(fetcher.logs(), BTreeSet::from([log(0), log(1), log(2)]));
+        assert_eq!(fetcher.logs(), SortedSet::from([log(0), log(1), log(2)]));
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! ISR changes on their way to the controller (`AlterPartition`, KIP-497): one request in flight, with everything that
 //! waited; repeated until the controller has decided.
 
-use std::collections::BTreeMap;
-
 use crate::effects::{Effects, Lane, PeerResult, RequestId};
 use crate::protocol::messages::alter_partition_request::{BrokerState, PartitionData, TopicData};
 use crate::protocol::messages::{self, AlterPartitionRequest};
 use crate::protocol::{ErrorCode, Response};
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerEpoch, BrokerId, LeaderEpoch, LogId, PartitionEpoch, PartitionIndex, TopicId};
 
@@ -36,8 +35,8 @@ pub(super) enum IsrDecision {
 /// Proposals waiting or under way.
 #[derive(Debug, Default)]
 pub(super) struct IsrChanges {
-    waiting: BTreeMap<LogId, IsrProposal>,
-    in_flight: Option<(RequestId, BTreeMap<LogId, IsrProposal>)>,
+    waiting: SortedMap<LogId, IsrProposal>,
+    in_flight: Option<(RequestId, SortedMap<LogId, IsrProposal>)>,
     retry_at: Option<Instant>,
 }
 
@@ -128,9 +127,9 @@ impl IsrChanges {
 fn request(
     node_id: BrokerId,
     epoch: BrokerEpoch,
-    proposals: &BTreeMap<LogId, IsrProposal>,
+    proposals: &SortedMap<LogId, IsrProposal>,
 ) -> AlterPartitionRequest {
-    let mut topics: BTreeMap<TopicId, Vec<PartitionData>> = BTreeMap::new();
+    let mut topics: SortedMap<TopicId, Vec<PartitionData>> = SortedMap::new();
     for (log, proposal) in proposals {
         let member = |(id, epoch): &(BrokerId, Option<BrokerEpoch>)| {
             BrokerState::default()

@@ -4,8 +4,7 @@
 //! is under way and nobody knows whether it took effect. While pending the high watermark waits for the union of both
 //! (the *maximal* ISR), and `min.insync.replicas` counts the committed one: either outcome is then safe.
 
-use std::collections::BTreeMap;
-
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerEpoch, BrokerId, Offset};
 
@@ -20,10 +19,10 @@ pub(super) struct Leader {
     pub(super) epoch_start: Offset,
     /// An ISR that the controller was asked for.
     pub(super) pending_isr: Option<Vec<BrokerId>>,
-    followers: BTreeMap<BrokerId, FollowerProgress>,
+    followers: SortedMap<BrokerId, FollowerProgress>,
     /// Followers that may hold bytes which a failed write took out of this leader's log, with the number of their
     /// fetches since. While there is one, an append would put other bytes at the same offsets of the same epoch.
-    ahead: BTreeMap<BrokerId, u32>,
+    ahead: SortedMap<BrokerId, u32>,
 }
 
 /// How far one follower is.
@@ -72,7 +71,7 @@ impl Leader {
         isr: &[BrokerId],
     ) -> Self {
         let mut leader =
-            Self { epoch_start, pending_isr: None, followers: BTreeMap::new(), ahead: BTreeMap::new() };
+            Self { epoch_start, pending_isr: None, followers: SortedMap::new(), ahead: SortedMap::new() };
         leader.assign(now, followers, isr);
         leader
     }

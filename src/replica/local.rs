@@ -1,13 +1,12 @@
 //! Reads of this broker's own coordinators, and a look at a replica for the page and for tests.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::effects::Effects;
 use crate::log::io::IoResult;
 use crate::log::{PartitionLog, ReadOutcome};
 use crate::protocol::ErrorCode;
+use crate::sorted::SortedMap;
 use crate::types::{BrokerId, LeaderEpoch, LogId, Offset, PartitionEpoch, TopicPartition};
 
 use super::manager::{IoFor, ReplicaManager};
@@ -66,7 +65,7 @@ pub struct Glance {
 #[derive(Debug, Default)]
 pub(super) struct LocalReads {
     next: u64,
-    waiting: BTreeMap<LocalReadId, Waiting>,
+    waiting: SortedMap<LocalReadId, Waiting>,
     done: Vec<(LocalReadId, Result<Bytes, ErrorCode>)>,
 }
 

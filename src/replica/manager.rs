@@ -3,7 +3,7 @@
 //! Each entry point changes partitions, notes which (`touched`), and ends in `finish`: high watermarks rise, waiting
 //! operations are looked at again, and fetches and ISR changes go out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::effects::{Effects, PeerResult, RequestId};
@@ -12,6 +12,7 @@ use crate::log::io::{IoId, IoOp, IoResult};
 use crate::log::{CompactionRules, LogConfig, LogOpening, Opened, PartitionLog, RecoveryReport};
 use crate::mutation::{Mutation, mutated};
 use crate::rng::Rng;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Duration, Instant, Timers, earliest};
 use crate::types::{BrokerEpoch, BrokerId, LogId, Offset, TopicId, TopicName, TopicPartition};
 
@@ -80,33 +81,34 @@ pub struct ReplicaManager {
     pub(super) broker_epoch: Option<BrokerEpoch>,
     pub(super) controller: Option<BrokerId>,
     /// None until told: then every broker counts as alive.
-    pub(super) live: Option<BTreeMap<BrokerId, LiveBroker>>,
+    pub(super) live: Option<SortedMap<BrokerId, LiveBroker>>,
+    /// Large: a vector of them would be moved about.
     pub(super) partitions: BTreeMap<LogId, Partition>,
-    pub(super) known: BTreeMap<LogId, Known>,
-    pub(super) topics: BTreeMap<TopicName, TopicId>,
-    pub(super) unclaimed: BTreeMap<LogId, Unclaimed>,
+    pub(super) known: SortedMap<LogId, Known>,
+    pub(super) topics: SortedMap<TopicName, TopicId>,
+    pub(super) unclaimed: SortedMap<LogId, Unclaimed>,
     /// Logs that storage failed to delete.
-    pub(super) undeleted: BTreeSet<LogId>,
+    pub(super) undeleted: SortedSet<LogId>,
     next_incarnation: u64,
     pub(super) produces: Purgatory<DelayedProduce>,
     pub(super) fetches: Purgatory<DelayedFetch>,
     pub(super) deletions: Purgatory<DelayedDeletion>,
     pub(super) sessions: FetchSessions,
     /// Fetches that wait for storage.
-    pub(super) reading: BTreeMap<u64, ReadingFetch>,
+    pub(super) reading: SortedMap<u64, ReadingFetch>,
     pub(super) next_reading: u64,
     pub(super) read_ahead: ReadAhead,
-    pub(super) lookups: BTreeMap<u64, DelayedListOffsets>,
+    pub(super) lookups: SortedMap<u64, DelayedListOffsets>,
     pub(super) local: super::local::LocalReads,
-    pub(super) fetchers: BTreeMap<BrokerId, Fetcher>,
+    pub(super) fetchers: SortedMap<BrokerId, Fetcher>,
     /// Something about fetches has changed since they were sent last.
     pub(super) fetch_due: bool,
     pub(super) fetch_deadline: Option<Instant>,
     pub(super) isr_changes: IsrChanges,
-    pub(super) ios: BTreeMap<IoId, IoFor>,
+    pub(super) ios: SortedMap<IoId, IoFor>,
     /// Partitions changed in this turn.
-    pub(super) touched: BTreeSet<LogId>,
-    pub(super) progress: BTreeMap<LogId, Offset>,
+    pub(super) touched: SortedSet<LogId>,
+    pub(super) progress: SortedMap<LogId, Offset>,
     pub(super) role_changes: Vec<RoleChange>,
     /// Set while others may lead what this broker led, and it has not heard of it yet.
     pub(super) suspended: bool,
@@ -114,7 +116,7 @@ pub struct ReplicaManager {
     pub(super) steps_aside: bool,
     pub(super) chores: Timers<Chore>,
     /// High watermarks as last written, or of logs not claimed yet.
-    pub(super) checkpointed: BTreeMap<LogId, Offset>,
+    pub(super) checkpointed: SortedMap<LogId, Offset>,
     pub(super) checkpoint_due: bool,
 }
 
@@ -130,27 +132,27 @@ impl ReplicaManager {
             controller: None,
             live: None,
             partitions: BTreeMap::new(),
-            known: BTreeMap::new(),
-            topics: BTreeMap::new(),
-            unclaimed: BTreeMap::new(),
-            undeleted: BTreeSet::new(),
+            known: SortedMap::new(),
+            topics: SortedMap::new(),
+            unclaimed: SortedMap::new(),
+            undeleted: SortedSet::new(),
             next_incarnation: 0,
             produces: Purgatory::default(),
             fetches: Purgatory::default(),
             deletions: Purgatory::default(),
             sessions: FetchSessions::new(config.fetch_session_cache_slots().max(0) as usize, rng),
-            reading: BTreeMap::new(),
+            reading: SortedMap::new(),
             next_reading: 0,
             read_ahead: ReadAhead::default(),
-            lookups: BTreeMap::new(),
+            lookups: SortedMap::new(),
             local: Default::default(),
-            fetchers: BTreeMap::new(),
+            fetchers: SortedMap::new(),
             fetch_due: false,
             fetch_deadline: None,
             isr_changes: IsrChanges::default(),
-            ios: BTreeMap::new(),
-            touched: BTreeSet::new(),
-            progress: BTreeMap::new(),
+            ios: SortedMap::new(),
+            touched: SortedSet::new(),
+            progress: SortedMap::new(),
             role_changes: Vec::new(),
             suspended: false,
             steps_aside: false,

@@ -1,7 +1,6 @@
 //! Where operations wait until a partition has moved far enough, or their time is up.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Instant, Timers};
 use crate::types::LogId;
 
@@ -19,14 +18,14 @@ struct Parked<T> {
 #[derive(Debug)]
 pub(super) struct Purgatory<T> {
     next: u64,
-    parked: BTreeMap<OperationId, Parked<T>>,
-    watchers: BTreeMap<LogId, BTreeSet<OperationId>>,
+    parked: SortedMap<OperationId, Parked<T>>,
+    watchers: SortedMap<LogId, SortedSet<OperationId>>,
     deadlines: Timers<OperationId>,
 }
 
 impl<T> Default for Purgatory<T> {
     fn default() -> Self {
-        Self { next: 0, parked: BTreeMap::new(), watchers: BTreeMap::new(), deadlines: Timers::default() }
+        Self { next: 0, parked: SortedMap::new(), watchers: SortedMap::new(), deadlines: Timers::default() }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
 use crate::protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerId, LogId, Offset, Uuid};
 
@@ -169,7 +170,7 @@ impl DelayedDeletion {
     fn decide(
         &mut self,
         partitions: &BTreeMap<LogId, Partition>,
-        live: Option<&BTreeMap<BrokerId, LiveBroker>>,
+        live: Option<&SortedMap<BrokerId, LiveBroker>>,
     ) {
         for pending in std::mem::take(&mut self.pending) {
             let leader = partitions.get(&pending.log).and_then(Partition::leading);

@@ -18,8 +18,6 @@
 //! or log start is not what the fetcher was told. Who got records goes to the end of the line, so that under
 //! `fetch.max.bytes` none starves.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::Bytes;
 
 use crate::mutation::{Mutation, mutated};
@@ -28,6 +26,7 @@ use crate::protocol::fetch_session::next_epoch;
 use crate::protocol::messages;
 use crate::protocol::messages::fetch_response::PartitionData;
 use crate::rng::Rng;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Duration, Instant};
 use crate::types::Uuid;
 
@@ -100,8 +99,8 @@ struct Session {
     /// Counts its fetches.
     round: u64,
     /// In the order they are served.
-    line: BTreeMap<u64, Cached>,
-    places: BTreeMap<Name, u64>,
+    line: SortedMap<u64, Cached>,
+    places: SortedMap<Name, u64>,
     next_place: u64,
     /// Its size when it was touched last.
     size: usize,
@@ -115,12 +114,12 @@ type Importance = (bool, usize, SessionId);
 pub(super) struct FetchSessions {
     slots: usize,
     rng: Rng,
-    sessions: BTreeMap<SessionId, Session>,
-    by_use: BTreeSet<(Instant, SessionId)>,
+    sessions: SortedMap<SessionId, Session>,
+    by_use: SortedSet<(Instant, SessionId)>,
     /// What may go for a session of its kind.
-    evictable: BTreeSet<Importance>,
+    evictable: SortedSet<Importance>,
     /// What may go for a follower's.
-    evictable_by_privileged: BTreeSet<Importance>,
+    evictable_by_privileged: SortedSet<Importance>,
 }
 
 impl FetchSessions {
@@ -129,10 +128,10 @@ impl FetchSessions {
         Self {
             slots,
             rng,
-            sessions: BTreeMap::new(),
-            by_use: BTreeSet::new(),
-            evictable: BTreeSet::new(),
-            evictable_by_privileged: BTreeSet::new(),
+            sessions: SortedMap::new(),
+            by_use: SortedSet::new(),
+            evictable: SortedSet::new(),
+            evictable_by_privileged: SortedSet::new(),
         }
     }
 
@@ -195,8 +194,8 @@ impl FetchSessions {
             last_used: now,
             epoch: 1,
             round: 0,
-            line: BTreeMap::new(),
-            places: BTreeMap::new(),
+            line: SortedMap::new(),
+            places: SortedMap::new(),
             next_place: 0,
             size: 0,
         };

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::log::io::{Chunk, IoError, IoId, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
 use crate::rng::Rng;
+use crate::sorted::SortedMap;
 use crate::storage::{Inventory, Storage};
 use crate::types::{LogId, Offset};
 
@@ -30,7 +31,7 @@ struct StoredLog {
 /// What is stored.
 #[derive(Debug, Clone, Default)]
 struct Stored {
-    meta: BTreeMap<String, Bytes>,
+    meta: SortedMap<String, Bytes>,
     logs: BTreeMap<LogId, StoredLog>,
 }
 
@@ -124,7 +125,7 @@ impl MemoryStorage {
 
     /// What a broker finds when it opens this storage. Poison does not outlive the broker that saw the failure.
     pub fn recovered(&mut self) -> Recovered {
-        let mut logs = BTreeMap::new();
+        let mut logs = SortedMap::new();
         for (id, log) in &mut self.stored.logs {
             log.poisoned = false;
             let active = log.rows.last_key_value().map_or(Offset(i64::MIN), |(base, _)| *base);

@@ -4,10 +4,9 @@
 
 pub mod conformance;
 
-use std::collections::BTreeMap;
-
 use crate::log::io::{Chunk, IoError, IoId, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
 use crate::log::{LogOpening, Opened};
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::types::{LogId, Offset};
 
@@ -31,16 +30,16 @@ pub trait Storage {
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
     /// All small values.
-    pub meta: BTreeMap<String, bytes::Bytes>,
+    pub meta: SortedMap<String, bytes::Bytes>,
     /// Each log's segment rows, ascending by base.
-    pub rows: BTreeMap<LogId, Vec<SegmentRow>>,
+    pub rows: SortedMap<LogId, Vec<SegmentRow>>,
 }
 
 /// Opens every log in a storage. The chunks of their last segments are looked at as they come, so that hundreds of logs
 /// need little more memory than one.
 pub async fn open_logs(storage: &impl Storage, now: Instant) -> Result<Opened, IoError> {
     let Inventory { meta, rows } = storage.inventory().await?;
-    let mut logs: BTreeMap<LogId, LogOpening> = BTreeMap::new();
+    let mut logs: SortedMap<LogId, LogOpening> = SortedMap::new();
     for (id, rows) in &rows {
         logs.insert(*id, LogOpening::from(RecoveredLog { rows: rows.clone(), tail: Vec::new() }));
     }
@@ -56,7 +55,7 @@ pub async fn open_logs(storage: &impl Storage, now: Instant) -> Result<Opened, I
 /// All that `open_logs` looks at, at once: for who looks into a storage.
 pub async fn recovered(storage: &impl Storage) -> Result<Recovered, IoError> {
     let Inventory { meta, rows } = storage.inventory().await?;
-    let mut tails: BTreeMap<LogId, Vec<Chunk>> = BTreeMap::new();
+    let mut tails: SortedMap<LogId, Vec<Chunk>> = SortedMap::new();
     read_last_segments(storage, &rows, |id, chunks| tails.entry(id).or_default().extend(chunks)).await?;
     let found = |(id, rows)| (id, RecoveredLog { rows, tail: tails.remove(&id).unwrap_or_default() });
     Ok(Recovered { meta, logs: rows.into_iter().map(found).collect() })
@@ -71,7 +70,7 @@ struct Progress {
 /// Gives the chunks from each log's last row on, slice by slice: of a log in their order, of several logs in turn.
 async fn read_last_segments(
     storage: &impl Storage,
-    rows: &BTreeMap<LogId, Vec<SegmentRow>>,
+    rows: &SortedMap<LogId, Vec<SegmentRow>>,
     mut take: impl FnMut(LogId, Vec<Chunk>),
 ) -> Result<(), IoError> {
     let start = |(id, rows): (&LogId, &Vec<SegmentRow>)| {

@@ -1,8 +1,9 @@
 //! Producer, consumer and admin in the page (or a worker): the sans-IO clients over MessagePorts, each call a promise.
 //! What JavaScript sees is in `www/sdk/kafka.js`; here are the plain calls under it.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use crate::client::{
     ProducerReply, partition_of_key,
 };
 use crate::protocol::error::wire_name;
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant};
 use crate::types::{TopicName, Uuid};
 
@@ -45,7 +47,8 @@ pub(super) struct Engine<C: Client> {
     /// `connect(host, port)`: gives a MessagePort of raw Kafka bytes.
     connect: Function,
     tell: Box<dyn Fn(Told<C>)>,
-    ports: RefCell<BTreeMap<ConnId, Port>>,
+    ports: RefCell<SortedMap<ConnId, Port>>,
+    /// A page may make thousands of calls at once: they go from the front.
     callers: RefCell<BTreeMap<CallId, Caller<C>>>,
     /// The number of the next call that is awaited. They go down, those of `take` up from 1.
     next_call: Cell<u64>,

@@ -24,6 +24,7 @@ use crate::event::ClusterEvent;
 use crate::log::Opened;
 use crate::log::io::{IoError, IoId, IoOp, IoResult};
 use crate::sim::storage::MemoryStorage;
+use crate::sorted::SortedMap;
 use crate::storage::{Inventory, Storage, open_logs};
 use crate::time::Instant;
 use crate::types::BrokerId;
@@ -118,8 +119,8 @@ struct Inner {
     store: Store,
     queued_io: RefCell<Vec<(IoId, IoOp)>>,
     io_running: Cell<bool>,
-    peers: RefCell<BTreeMap<BrokerId, Rc<PeerLink>>>,
-    clients: RefCell<BTreeMap<u64, ClientPort>>,
+    peers: RefCell<SortedMap<BrokerId, Rc<PeerLink>>>,
+    clients: RefCell<SortedMap<u64, ClientPort>>,
     next_client: Cell<u64>,
     /// The `Tick` that is scheduled, and for when.
     timer: RefCell<Option<(Instant, Timeout)>>,
@@ -145,7 +146,7 @@ struct ClientPort {
 #[derive(Default)]
 struct EventBuffer {
     discrete: Vec<(Instant, ClusterEvent)>,
-    latest: BTreeMap<String, (Instant, ClusterEvent)>,
+    latest: SortedMap<String, (Instant, ClusterEvent)>,
     scheduled: bool,
 }
 

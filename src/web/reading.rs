@@ -1,12 +1,11 @@
 //! One read of a log's chunks as it goes on, over as many transactions as it needs: mostly one.
 
-use std::collections::BTreeMap;
-
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbCursor, IdbCursorDirection, IdbObjectStore, IdbRequest};
 
 use crate::log::io::{Chunk, IoError, IoOp};
+use crate::sorted::SortedMap;
 use crate::types::{LogId, Offset};
 
 use super::connection::thrown;
@@ -50,7 +49,7 @@ struct Requests {
 
 impl Reading {
     /// A read, and the mean sizes of the rows that were last read of each log.
-    pub fn new(op: &IoOp, row_sizes: &BTreeMap<LogId, usize>) -> Reading {
+    pub fn new(op: &IoOp, row_sizes: &SortedMap<LogId, usize>) -> Reading {
         let IoOp::Read { log, from, bytes_max } = op else { unreachable!("only reads are read") };
         // As many as make `bytes_max`; of a log not known yet the two that must come, which tell.
         let page = row_sizes.get(log).map_or(2, |size| (bytes_max / size).clamp(2, PAGE_ROWS_MAX));

@@ -12,13 +12,13 @@
 //! see `migrations`.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 
 use rexie::{KeyRange, ObjectStore, Rexie, Store, Transaction, TransactionMode};
 use wasm_bindgen::JsValue;
 use web_sys::IdbTransaction;
 
 use crate::log::io::{Chunk, IoError, IoId, IoOp, IoResult, SegmentRow};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::storage::{Inventory, Storage};
 use crate::types::{LogId, Offset};
 
@@ -36,9 +36,9 @@ pub struct IndexedDb {
     turns: Option<Turns>,
     abort_next: Cell<bool>,
     /// Logs whose last write failed: no append until a truncation succeeds.
-    poisoned: RefCell<BTreeSet<LogId>>,
+    poisoned: RefCell<SortedSet<LogId>>,
     /// The mean size of the rows that were last read of each log.
-    row_sizes: RefCell<BTreeMap<LogId, usize>>,
+    row_sizes: RefCell<SortedMap<LogId, usize>>,
 }
 
 impl Storage for IndexedDb {

@@ -1,9 +1,8 @@
 //! What an admin can be asked, and what it answers: plain data.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
+use crate::sorted::SortedMap;
 use crate::types::Uuid;
 
 /// A topic to create.
@@ -331,5 +330,5 @@ pub struct MemberDescription {
     pub client_id: String,
     pub client_host: String,
     pub topics: Vec<String>,
-    pub assignment: BTreeMap<String, Vec<i32>>,
+    pub assignment: SortedMap<String, Vec<i32>>,
 }

@@ -4,10 +4,9 @@ mod answers;
 mod calls;
 mod requests;
 
-use std::collections::BTreeMap;
-
 use crate::protocol::messages::FindCoordinatorRequest;
 use crate::protocol::{ErrorCode, Request, Response, StrBytes};
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, TopicName};
 
@@ -44,7 +43,7 @@ struct Task {
     deadline: Instant,
     /// When to try (again); none while requests are under way.
     try_at: Option<Instant>,
-    waiting: BTreeMap<Tag, Step>,
+    waiting: SortedMap<Tag, Step>,
     gathered: Vec<Response>,
     coordinator: Option<BrokerId>,
     last_error: Option<ClientError>,
@@ -63,7 +62,7 @@ pub struct Admin {
     request_timeout: Duration,
     net: Net,
     out: Outbox<AdminReply, ()>,
-    tasks: BTreeMap<CallId, Task>,
+    tasks: SortedMap<CallId, Task>,
     closed: bool,
 }
 
@@ -120,7 +119,7 @@ impl Admin {
             request_timeout: options.request_timeout,
             net,
             out: Outbox::default(),
-            tasks: BTreeMap::new(),
+            tasks: SortedMap::new(),
             closed: false,
         }
     }
@@ -150,7 +149,7 @@ impl Admin {
             unknown: false,
             deadline: now + self.timeout,
             try_at: Some(now),
-            waiting: BTreeMap::new(),
+            waiting: SortedMap::new(),
             gathered: Vec::new(),
             coordinator: None,
             last_error: None,
@@ -202,7 +201,7 @@ impl Admin {
                     task.last_error = Some(ClientError::protocol(error, None).at(&topic, None));
                     return;
                 }
-                let mut leaders: BTreeMap<BrokerId, Vec<i32>> = BTreeMap::new();
+                let mut leaders: SortedMap<BrokerId, Vec<i32>> = SortedMap::new();
                 let all = || meta.partitions.keys().copied().collect();
                 for partition in &wanted.unwrap_or_else(all) {
                     if !meta.partitions.contains_key(partition) {

@@ -1,7 +1,5 @@
 //! The offsets that a member reads from its group, and commits to it.
 
-use std::collections::BTreeMap;
-
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -11,6 +9,7 @@ use crate::protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
 };
 use crate::protocol::{ErrorCode, StrBytes};
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::types::TopicName;
 
@@ -40,7 +39,7 @@ impl Consumer {
         if !due || self.membership.offset_fetch.is_some() || !matches!(self.membership.phase, Phase::Stable) {
             return;
         }
-        let mut topics: BTreeMap<TopicName, Vec<i32>> = BTreeMap::new();
+        let mut topics: SortedMap<TopicName, Vec<i32>> = SortedMap::new();
         for (topic, partition) in self.positions.keys() {
             topics.entry(topic.clone()).or_default().push(*partition);
         }
@@ -122,7 +121,7 @@ impl Consumer {
     }
 
     fn send_commit(&mut self, now: Instant, offsets: Vec<Offsets>, call: Option<CallId>) {
-        let mut topics: BTreeMap<TopicName, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
+        let mut topics: SortedMap<TopicName, Vec<OffsetCommitRequestPartition>> = SortedMap::new();
         for (topic, partition, next, metadata) in &offsets {
             let position = self.positions.get(&(topic.clone(), *partition));
             let position = position.filter(|position| position.processed == Some(*next));

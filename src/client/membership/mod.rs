@@ -12,7 +12,7 @@
 
 mod commits;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use crate::mutation::{Mutation, mutated};
 use crate::protocol::consumer_protocol::{
@@ -26,6 +26,7 @@ use crate::protocol::messages::{
     SyncGroupRequest,
 };
 use crate::protocol::{ErrorCode, Request, Response, StrBytes};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, Generation, TopicName};
 
@@ -68,9 +69,9 @@ pub(super) struct Membership {
     leaving: Option<Tag>,
     left: bool,
     /// Batches that were with the host for too long: it joins again when it has them back.
-    overdue: BTreeSet<Place>,
+    overdue: SortedSet<Place>,
     /// What the leader's last share was based on: partitions per topic.
-    counts: Option<(Generation, BTreeMap<TopicName, i32>)>,
+    counts: Option<(Generation, SortedMap<TopicName, i32>)>,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +85,7 @@ enum Phase {
     },
     Joining,
     Sharing {
-        members: BTreeMap<String, Vec<TopicName>>,
+        members: SortedMap<String, Vec<TopicName>>,
     },
     Syncing,
     Stable,
@@ -300,7 +301,7 @@ impl Consumer {
                     self.want_shared_topics(now);
                 } else {
                     self.membership.counts = None;
-                    self.sync(now, BTreeMap::new());
+                    self.sync(now, SortedMap::new());
                 }
             }
             Some(ErrorCode::MemberIdRequired) => {
@@ -347,7 +348,7 @@ impl Consumer {
 
     fn share_if_leading(&mut self, now: Instant) {
         let Phase::Sharing { members } = &self.membership.phase else { return };
-        let mut counts = BTreeMap::new();
+        let mut counts = SortedMap::new();
         for topic in members.values().flatten() {
             let Some(meta) = self.net.topic(topic) else { return };
             counts.insert(topic.clone(), meta.partitions.len() as i32);
@@ -355,7 +356,7 @@ impl Consumer {
         let assignor = Assignor::by_name(&self.membership.protocol);
         let shares = match assignor {
             Some(assignor) => assignor.assign(members, &counts),
-            None => BTreeMap::new(),
+            None => SortedMap::new(),
         };
         if let Some(generation) = self.membership.generation {
             // Shared out for this generation already, and the answer was lost: the first share may be the one in force.
@@ -373,7 +374,7 @@ impl Consumer {
         self.sync(now, shares);
     }
 
-    fn sync(&mut self, now: Instant, shares: BTreeMap<String, Assignment>) {
+    fn sync(&mut self, now: Instant, shares: SortedMap<String, Assignment>) {
         let assignments = shares.into_iter().map(|(member, share)| {
             SyncGroupRequestAssignment::default()
                 .with_member_id(StrBytes::from_string(member))

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use crate::protocol::ErrorCode;
 use crate::protocol::records::{BatchBuilder, RecordHeader};
 use crate::rng::Rng;
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, Compression, ProducerEpoch, ProducerId, TopicName};
 
@@ -115,7 +116,7 @@ struct SendCall {
     unplaced: VecDeque<(TopicName, VecDeque<ProducerRecord>)>,
     /// Batches that have records of this call.
     open_parts: usize,
-    results: BTreeMap<(TopicName, i32), SendResult>,
+    results: SortedMap<(TopicName, i32), SendResult>,
     error: Option<ClientError>,
 }
 
@@ -157,16 +158,17 @@ pub struct Producer {
     net: Net,
     rng: Rng,
     out: Outbox<ProducerReply, ()>,
+    /// A page may send thousands at once: they go from the front.
     sends: BTreeMap<CallId, SendCall>,
     /// Calls with unplaced records, in order.
     waiting: VecDeque<CallId>,
-    counts: BTreeMap<CallId, (TopicName, Instant)>,
+    counts: SortedMap<CallId, (TopicName, Instant)>,
     closing: Option<CallId>,
     closed: bool,
-    spreads: BTreeMap<TopicName, Spread>,
-    queues: BTreeMap<Place, Queue>,
+    spreads: SortedMap<TopicName, Spread>,
+    queues: SortedMap<Place, Queue>,
     buffered: usize,
-    requests: BTreeMap<Tag, Vec<Place>>,
+    requests: SortedMap<Tag, Vec<Place>>,
     identity: Option<(ProducerId, ProducerEpoch)>,
     init: Option<Tag>,
     init_at: Instant,
@@ -229,13 +231,13 @@ impl Producer {
             out: Outbox::default(),
             sends: BTreeMap::new(),
             waiting: VecDeque::new(),
-            counts: BTreeMap::new(),
+            counts: SortedMap::new(),
             closing: None,
             closed: false,
-            spreads: BTreeMap::new(),
-            queues: BTreeMap::new(),
+            spreads: SortedMap::new(),
+            queues: SortedMap::new(),
             buffered: 0,
-            requests: BTreeMap::new(),
+            requests: SortedMap::new(),
             identity: None,
             init: None,
             init_at: Instant::default(),
@@ -264,7 +266,7 @@ impl Producer {
                     called_at: now,
                     unplaced: topics.map(|(topic, records)| (topic, records.into())).collect(),
                     open_parts: 0,
-                    results: BTreeMap::new(),
+                    results: SortedMap::new(),
                     error: None,
                 };
                 for (topic, _) in &call.unplaced {

@@ -1,12 +1,13 @@
 //! From calls to batches.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use crate::protocol::ErrorCode;
 use crate::protocol::frame::FRAME_BYTES_MAX_DEFAULT;
 use crate::protocol::records::{BatchBuilder, BatchOptions, RecordHeader};
+use crate::sorted::SortedSet;
 use crate::time::Instant;
 use crate::types::TopicName;
 
@@ -25,7 +26,7 @@ const RECORD_OVERHEAD_MAX: usize = 1 + 10 + 5 * VARINT_BYTES_MAX;
 impl Producer {
     pub(super) fn place_waiting(&mut self, now: Instant) {
         // A later call never overtakes an earlier one to the same topic.
-        let mut blocked: BTreeSet<TopicName> = BTreeSet::new();
+        let mut blocked: SortedSet<TopicName> = SortedSet::new();
         let mut still = VecDeque::new();
         for id in std::mem::take(&mut self.waiting) {
             if !self.place_call(now, id, &mut blocked) {
@@ -36,7 +37,7 @@ impl Producer {
     }
 
     /// True when nothing of the call is left to place.
-    fn place_call(&mut self, now: Instant, id: CallId, blocked: &mut BTreeSet<TopicName>) -> bool {
+    fn place_call(&mut self, now: Instant, id: CallId, blocked: &mut SortedSet<TopicName>) -> bool {
         let Some(mut call) = self.sends.remove(&id) else { return true };
         let mut left = VecDeque::new();
         while let Some((topic, mut records)) = call.unplaced.pop_front() {

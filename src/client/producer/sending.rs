@@ -1,12 +1,11 @@
 //! From batches to requests.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::protocol::batch::sequence_after;
 use crate::protocol::messages::ProduceRequest;
 use crate::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant};
 use crate::types::{BrokerId, TopicName};
 
@@ -27,7 +26,7 @@ impl Producer {
 
     /// Sends what can go.
     pub(super) fn dispatch(&mut self, now: Instant) {
-        let mut ready: BTreeMap<(BrokerId, i16), Vec<Place>> = BTreeMap::new();
+        let mut ready: SortedMap<(BrokerId, i16), Vec<Place>> = SortedMap::new();
         for (place, queue) in &self.queues {
             let Some(front) = queue.batches.front() else { continue };
             let leader = self.net.leader(&place.0, place.1);
@@ -107,7 +106,7 @@ impl Producer {
         batches: Vec<(Place, Bytes)>,
         patience: Duration,
     ) {
-        let mut topics: BTreeMap<TopicName, Vec<PartitionProduceData>> = BTreeMap::new();
+        let mut topics: SortedMap<TopicName, Vec<PartitionProduceData>> = SortedMap::new();
         let places: Vec<Place> = batches.iter().map(|(place, _)| place.clone()).collect();
         for ((topic, partition), bytes) in batches {
             let data = PartitionProduceData::default().with_index(partition).with_records(Some(bytes));

@@ -1,10 +1,9 @@
-use std::collections::BTreeMap;
-
 use super::super::harness::*;
 use super::super::schema::{GroupRecord, OffsetValue};
 use crate::event::ClusterEvent;
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::*;
+use crate::sorted::SortedMap;
 use crate::types::{self, Offset, PartitionIndex};
 
 fn offset(partition: i32, offset: i64, at: i64) -> GroupRecord {
@@ -105,7 +104,7 @@ fn a_simple_consumer_commits_without_a_group() {
 #[test]
 fn what_can_not_be_committed_is_refused_partition_by_partition() {
     let mut h = Harness::new();
-    let topics = BTreeMap::from([(types::TopicName::from("t"), 2), ("__consumer_offsets".into(), 4)]);
+    let topics = SortedMap::from([(types::TopicName::from("t"), 2), ("__consumer_offsets".into(), 4)]);
     h.coordinator.topics_changed(h.now, topics, &[], &mut h.fx);
     let mut request = commit_request("", -1, "t", &[(0, 5), (1, 6), (2, 7)]);
     request.topics[0].partitions[1].committed_metadata = Some(text(&"x".repeat(4097)));
@@ -153,12 +152,12 @@ fn offsets_go_a_week_after_the_group_became_empty_and_the_group_with_them() {
 #[test]
 fn offsets_of_a_deleted_topic_go() {
     let mut h = Harness::new();
-    let topics = BTreeMap::from([(types::TopicName::from("t"), 2), ("u".into(), 1)]);
+    let topics = SortedMap::from([(types::TopicName::from("t"), 2), ("u".into(), 1)]);
     h.coordinator.topics_changed(h.now, topics, &[], &mut h.fx);
     h.call(8, "s", commit_request("", -1, "t", &[(0, 5), (1, 6)]));
     h.call(8, "s", commit_request("", -1, "u", &[(0, 9)]));
     h.records();
-    h.coordinator.topics_changed(h.now, BTreeMap::new(), &["t".into()], &mut h.fx);
+    h.coordinator.topics_changed(h.now, SortedMap::new(), &["t".into()], &mut h.fx);
     assert_eq!(h.records().len(), 2);
     h.commit();
     assert_eq!(fetched(h.call(8, "s", fetch_all(false))), [("u".into(), 0, 9)]);

@@ -23,6 +23,7 @@ use crate::protocol::{
 use crate::replica::{LiveBroker, PartitionSpec, ReplicaManager, ReplicaStatus};
 use crate::rng::Rng;
 use crate::sim::storage::MemoryStorage;
+use crate::sorted::SortedMap;
 use crate::time::{Duration, Instant};
 use crate::types::{
     BrokerEpoch, BrokerId, LeaderEpoch, LogId, Offset, PartitionEpoch, ProducerEpoch, ProducerId, TopicId,
@@ -423,7 +424,7 @@ impl Cluster {
         replicas: &[i32],
         configure: impl FnOnce(&mut TopicConfig),
     ) -> TopicPartition {
-        let mut config = TopicConfig::resolve(&self.config(BrokerId(1)), &BTreeMap::new());
+        let mut config = TopicConfig::resolve(&self.config(BrokerId(1)), &SortedMap::new());
         configure(&mut config);
         let replicas: Vec<BrokerId> = replicas.iter().map(|id| BrokerId(*id)).collect();
         let spec = PartitionSpec {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::sorted::SortedMap;
 use crate::types::{Generation, TopicName};
 
 use super::{Checked, Violation};
@@ -21,7 +22,7 @@ impl OneOwner {
         group: &str,
         generation: Generation,
         member: &str,
-        share: &BTreeMap<TopicName, Vec<i32>>,
+        share: &SortedMap<TopicName, Vec<i32>>,
     ) -> Checked {
         for (topic, partitions) in share {
             for partition in partitions {
