@@ -3,11 +3,12 @@
 //! Each kind of `std`'s B-tree adds several kB to the wasm, each of these some hundred bytes: together a sixth of it. A search
 //! costs the same. What is added or taken before the end moves all that stands behind it, so they are for what is small
 //! (most of what the core keeps by key) or grows at its end. `BTreeMap` stays where there may be many thousands, or entries
-//! are large: a producer's calls, a broker's partitions, the keys of a compaction, storage.
+//! are large: a producer's calls, a broker's partitions, the keys of a compaction, the storage in
+//! memory.
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::ops::{Index, RangeFrom};
+use std::ops::RangeFrom;
 
 use serde::{Serialize, Serializer};
 
@@ -382,14 +383,6 @@ impl<'a, T> IntoIterator for &'a SortedSet<T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
-    }
-}
-
-impl<K: Ord + Borrow<Q>, Q: Ord + ?Sized, V> Index<&Q> for SortedMap<K, V> {
-    type Output = V;
-
-    fn index(&self, key: &Q) -> &V {
-        self.get(key).expect("an entry of that key")
     }
 }
 

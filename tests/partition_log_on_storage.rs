@@ -142,7 +142,7 @@ fn chunks_of_before_there_were_seals_are_read_and_written_on() {
         assert!(bare.len() < chunk.bytes.len());
         storage.corrupt_chunk(ID, chunk.base, |bytes| *bytes = bare.to_vec());
     }
-    let mut rows = storage.recovered().logs[&ID].rows.clone();
+    let mut rows = storage.recovered().logs.get(&ID).unwrap().rows.clone();
     for row in &mut rows {
         // As it was written then: without the flag that all is sealed.
         let mut bytes = row.bytes.to_vec();

@@ -181,7 +181,7 @@ async fn databases_of_every_earlier_format_are_read_whole_and_go_on_in_ours() {
         let db = IndexedDb::open(&name).await.unwrap();
         let recovered = recovered(&db).await.unwrap();
         assert_eq!(recovered.meta.get("name").map(Bytes::as_ref), Some(&b"small"[..]), "format {version}");
-        let found = &recovered.logs[&log];
+        let found = recovered.logs.get(&log).unwrap();
         assert_eq!(found.rows, [SegmentRow { base: Offset(0), bytes: Bytes::from_static(b"row") }]);
         assert!(found.tail == chunks, "format {version}");
         chunks.push(Chunk { base: Offset(20), bytes: vec![3; 90_000].into() });

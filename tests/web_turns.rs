@@ -55,7 +55,7 @@ async fn who_was_replaced_writes_nothing_more_and_the_new_owner_has_all_that_was
         assert!(old.is_lost());
     }
     assert_eq!(found(&new).await, [1, 2]);
-    assert_eq!(recovered(&new).await.unwrap().meta["vote"], "old");
+    assert_eq!(recovered(&new).await.unwrap().meta.get("vote").unwrap(), "old");
     assert_eq!(execute(&new, append(2, 9)).await, IoResult::Done);
     assert_eq!(found(&new).await, [1, 2, 9]);
     assert!(!new.is_lost());

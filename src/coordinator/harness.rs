@@ -125,7 +125,7 @@ impl Harness {
         };
         let again = self.fx.replies.iter().any(|(other, _)| *other == token);
         assert!(!again, "answered twice");
-        encode_response(self.versions[&token], 1, &response).unwrap();
+        encode_response(*self.versions.get(&token).unwrap(), 1, &response).unwrap();
         Some(response)
     }
 
