@@ -6,14 +6,14 @@ import { Latency } from '../../www/js/state/latency.js'
 import { openChromium, startSite, until } from './harness.mjs'
 import { becomes, goTo, openPage, picture, says, violations } from './playground.mjs'
 
-/** A source of events that a test tells. */
-function telling () {
+/** A source of events that a test tells. @param {Map<string, any[]>} [topics] what it has before the first */
+function telling (topics = new Map()) {
   /** @type {(event: any) => void} */
   let tell
   const source = /** @type {any} */ ({
     latency: new Latency(),
     metrics: () => null,
-    snapshot: () => ({ topics: new Map(), groups: new Map() }),
+    snapshot: () => ({ topics, groups: new Map() }),
     subscribe: (listener) => { tell = listener; return () => {} }
   })
   return { source, tell: (type, facts) => tell({ type, broker: 1, at: 0, ...facts }) }
@@ -24,7 +24,7 @@ test('a history closes each second with what flowed in it, the lag, and what is 
   const { source, tell } = telling()
   let now = 1000_000
   const history = new History(source, () => now)
-  tell('partitionChanged', { topic: 'orders', partition: 0, leader: 1, leaderEpoch: 0, replicas: [1, 2], isr: [1, 2], elected: true })
+  tell('partitionChanged', { topic: 'orders', partition: 0, leader: 1, leaderEpoch: 0, partitionEpoch: 0, replicas: [1, 2], isr: [1, 2], elected: true })
   for (const broker of [1, 2]) tell('partitionProgress', progress(broker, 0, 0, 0))
   tell('partitionProgress', progress(1, 0, 10, 1000))
   tell('partitionProgress', progress(2, 0, 10, 1000))
@@ -32,7 +32,7 @@ test('a history closes each second with what flowed in it, the lag, and what is 
   tell('offsetsCommitted', { group: 'billing', topic: 'orders', partition: 0, offset: 4 })
   source.latency.record(12)
   now += 1000
-  tell('partitionChanged', { topic: 'orders', partition: 0, leader: 1, leaderEpoch: 0, replicas: [1, 2], isr: [1], elected: false })
+  tell('partitionChanged', { topic: 'orders', partition: 0, leader: 1, leaderEpoch: 0, partitionEpoch: 1, replicas: [1, 2], isr: [1], elected: false })
   now += 1000
   const series = history.read(60, ['records', 'bytesIn', 'replicated', 'elections', 'isrChanges', 'underReplicated', 'stored', { group: 'billing' }])
   assert.deepEqual(series, [[1000, 1001], [10, 0], [1000, 0], [1000, 0], [1, 0], [0, 1], [0, 1], [2000, 2000], [6, 6]])
@@ -72,6 +72,57 @@ test('what a log holds when it is opened was not written just now', () => {
   for (const highWatermark of [100, 900, 950]) tell('partitionProgress', progress(1, highWatermark, 950, 95_000))
   now += 1000
   assert.deepEqual(history.read(1, ['records', 'bytesIn']), [[1000], [50], [5000]])
+})
+
+test('what came into a new topic before its replicas first told of themselves is counted', () => {
+  const { source, tell } = telling()
+  let now = 1000_000
+  const history = new History(source, () => now)
+  tell('topicCreated', { topic: 'orders', partitions: 1, replicationFactor: 2 })
+  tell('partitionChanged', { topic: 'orders', partition: 0, leader: 1, leaderEpoch: 0, partitionEpoch: 0, replicas: [1, 2], isr: [1, 2], elected: true })
+  tell('partitionProgress', progress(2, 300, 500, 50_000))
+  tell('partitionProgress', progress(1, 500, 500, 50_000))
+  now += 1000
+  assert.deepEqual(history.read(1, ['records', 'bytesIn', 'replicated', 'stored']), [[1000], [500], [50_000], [50_000], [100_000]])
+  // One that has been there all the time has what it has; one that is added is new.
+  tell('partitionsCreated', { topic: 'orders', partitions: 2 })
+  tell('partitionProgress', { ...progress(1, 20, 20, 2000), partition: 1 })
+  now += 1000
+  assert.deepEqual(history.read(1, ['records', 'bytesIn']), [[1001], [20], [2000]])
+  // Another of the same name begins at 0 again.
+  tell('topicDeleted', { topic: 'orders' })
+  tell('topicCreated', { topic: 'orders', partitions: 1, replicationFactor: 2 })
+  tell('partitionProgress', progress(1, 5, 5, 500))
+  now += 1000
+  assert.deepEqual(history.read(1, ['records', 'stored']), [[1002], [5], [500]])
+})
+
+test('a replica of which only the role is known has told of no log: what it has was not written just now', () => {
+  const replica = { logStart: 0, highWatermark: 0, logEnd: 0, bytes: 0, role: 'leader', leaderEpoch: 3, segments: [] }
+  const { source, tell } = telling(new Map([['orders', [{ leader: 1, partitionEpoch: 7, replicas: [1], isr: [1], progress: { 1: replica } }]]]))
+  let now = 1000_000
+  const history = new History(source, () => now)
+  tell('partitionProgress', progress(1, 900, 900, 90_000))
+  tell('partitionProgress', progress(1, 901, 901, 90_100))
+  now += 1000
+  assert.deepEqual(history.read(1, ['records', 'bytesIn', 'stored']), [[1000], [1], [100], [90_100]])
+})
+
+test('a replica that has moved away stores nothing any more, though it may tell of itself once more; nor does a broker that has left', () => {
+  const { source, tell } = telling()
+  let now = 1000_000
+  const history = new History(source, () => now)
+  const change = (partitionEpoch, replicas) => tell('partitionChanged', { topic: 'orders', partition: 0, leader: 1, leaderEpoch: 0, partitionEpoch, replicas, isr: replicas, elected: false })
+  change(0, [1, 2])
+  for (const broker of [1, 2]) tell('partitionProgress', progress(broker, 10, 10, 1000))
+  change(1, [1, 3])
+  tell('partitionProgress', progress(2, 10, 10, 1000))
+  tell('partitionProgress', progress(3, 10, 10, 1000))
+  now += 1000
+  assert.deepEqual(history.read(1, ['stored']), [[1000], [2000]])
+  tell('brokerRemoved', { broker: 3 })
+  now += 1000
+  assert.deepEqual(history.read(1, ['stored']), [[1001], [1000]])
 })
 
 test('percentiles are within a bucket of the truth, and forget after five turns', () => {

@@ -1,5 +1,6 @@
 // What happened over the last ten minutes, a figure a second, in rings of fixed size. Events only add to sums; the seconds that
 // passed are closed when the next event comes, or when somebody looks: while nothing happens nothing is done.
+import { Growth } from './growth.js'
 import { inWords } from './timeline.js'
 
 export const SECONDS = 600
@@ -23,10 +24,10 @@ export class History {
   /** @type {Map<Series | string, Float64Array>} */ #rings = new Map()
   /** @type {Map<string, Float64Array>} */ #lags = new Map()
   /** This second's. @type {Record<string, number>} */ #sums = {}
-  /** Of each partition, by `topic-partition`. @type {Map<string, { end: number, counted: number, leader: number | null, under: boolean, replicas: Map<number, { logEnd: number, bytes: number }> }>} */
+  /** Of each partition, by `topic-partition`. @type {Map<string, { end: number, leader: number | null, under: boolean }>} */
   #partitions = new Map()
   /** @type {Map<string, Map<string, number>>} */ #committed = new Map()
-  #stored = 0
+  #growth = new Growth()
   /** What is drawn on the charts, oldest first: ms since the epoch, and the event. @type {{ at: number, event: any, more: number }[]} */
   marks = []
 
@@ -71,17 +72,12 @@ export class History {
     const { topics, groups } = this.source.snapshot()
     this.#partitions.clear()
     this.#committed.clear()
-    this.#stored = 0
+    this.#growth.take(topics)
     for (const [topic, partitions] of topics) {
       partitions.forEach(({ leader, replicas, isr, progress }, partition) => {
         const known = this.#at(topic, partition)
         Object.assign(known, { leader, under: isr.length < replicas.length })
-        for (const [broker, { highWatermark, logEnd, bytes }] of Object.entries(progress)) {
-          known.end = Math.max(known.end, highWatermark)
-          known.counted = Math.max(known.counted, logEnd)
-          known.replicas.set(Number(broker), { logEnd, bytes })
-          this.#stored += bytes
-        }
+        for (const { highWatermark } of Object.values(progress)) known.end = Math.max(known.end, highWatermark)
       })
     }
     for (const [group, { committed }] of groups) this.#committed.set(group, new Map(Object.entries(committed)))
@@ -89,13 +85,14 @@ export class History {
 
   #at (topic, partition) {
     const name = `${topic}-${partition}`
-    if (!this.#partitions.has(name)) this.#partitions.set(name, { end: 0, counted: 0, leader: null, under: false, replicas: new Map() })
+    if (!this.#partitions.has(name)) this.#partitions.set(name, { end: 0, leader: null, under: false })
     return this.#partitions.get(name)
   }
 
   /** @param {any} event */
   #add (event) {
     this.#roll()
+    this.#growth.apply(event)
     switch (event.type) {
       case 'partitionProgress': return this.#progressed(event)
       case 'offsetsCommitted': {
@@ -111,9 +108,8 @@ export class History {
         break
       }
       case 'topicDeleted':
-        for (const [name, { replicas }] of this.#partitions) {
+        for (const name of [...this.#partitions.keys()]) {
           if (name.slice(0, name.lastIndexOf('-')) !== event.topic) continue
-          for (const { bytes } of replicas.values()) this.#stored -= bytes
           this.#partitions.delete(name)
           for (const offsets of this.#committed.values()) offsets.delete(name)
         }
@@ -126,18 +122,14 @@ export class History {
     this.#mark(event)
   }
 
-  #progressed ({ broker, topic, partition, highWatermark, logEnd, bytes }) {
+  /** @param {any} event */
+  #progressed (event) {
+    const { broker, topic, partition, highWatermark } = event
     const known = this.#at(topic, partition)
-    const before = known.replicas.get(broker)
-    known.replicas.set(broker, { logEnd, bytes })
-    this.#stored += bytes - (before?.bytes ?? 0)
     known.end = Math.max(known.end, highWatermark)
-    // What a replica has when it is first heard of was not written just now: its high watermark comes later.
-    const committed = before ? highWatermark - known.counted : 0
-    known.counted = Math.max(known.counted, before ? highWatermark : logEnd)
-    if (!before) return
-    if (committed > 0 && !topic.startsWith('__')) this.#sums.records += committed
-    if (logEnd > before.logEnd) this.#sums[known.leader === broker || known.leader === null ? 'bytesIn' : 'replicated'] += Math.max(0, bytes - before.bytes)
+    const { committed, bytes } = this.#growth.progressed(event)
+    if (!topic.startsWith('__')) this.#sums.records += committed
+    this.#sums[known.leader === broker || known.leader === null ? 'bytesIn' : 'replicated'] += bytes
   }
 
   /** Events that explain what the charts show. @param {any} event */
@@ -180,7 +172,7 @@ export class History {
       latency?.turn()
       PERCENTILES.forEach((share, index) => { this.#rings.get(`p${share * 100}`)[slot] = percentiles[index] ?? NaN })
       this.#rings.get('bytesOut')[slot] = bytesOut ?? NaN
-      this.#rings.get('stored')[slot] = this.#stored
+      this.#rings.get('stored')[slot] = this.#growth.stored
       this.#rings.get('underReplicated')[slot] = this.#under()
       for (const [group, ring] of this.#lags) ring[slot] = lags.get(group) ?? NaN
     }

@@ -14,6 +14,7 @@
 //   page       the page's own state: what is selected, whether drawing is paused
 //   held       how many events a pause holds back
 import { ClusterModel } from '../../sdk/model.js'
+import { Growth } from './growth.js'
 import { History } from './history.js'
 import { Meter } from './meter.js'
 import { concerns } from './timeline.js'
@@ -66,8 +67,7 @@ export class Store {
   #timer = 0
   #detach
   /** @type {Map<string, Meter>} */ #meters = new Map()
-  /** By `topic-partition`: which brokers have told of it, and the offset up to which its records are counted. @type {Map<string, { heard: Set<number>, counted: number }>} */
-  #logs = new Map()
+  #growth = new Growth()
 
   /** @param {ClusterSource} source */
   constructor (source) {
@@ -184,12 +184,7 @@ export class Store {
     const { brokers, controller, topics, groups, links } = this.source.snapshot()
     Object.assign(this.model, { brokers, controller, topics, groups })
     this.links = links
-    for (const [topic, partitions] of topics) {
-      partitions.forEach(({ progress }, partition) => {
-        // Who has a role only has told of no log yet.
-        for (const [broker, { logEnd, segments }] of Object.entries(progress)) if (logEnd > 0 || segments.length) this.#hears(Number(broker), topic, partition, logEnd)
-      })
-    }
+    this.#growth.take(topics)
     for (const slices of Object.values(TOUCHES)) for (const slice of slices) this.#dirty.add(slice)
     this.#dirty.add('timeline')
     this.#schedule()
@@ -217,8 +212,8 @@ export class Store {
       if (['crashed', 'stopped'].includes(event.facts.state)) this.#silence(event.broker)
     }
     if (event.type === 'linkChanged') this.links.set(`${event.broker}>${event.to}`, { cut: event.cut, delayMs: event.delayMs, lossRatio: event.lossRatio })
+    this.#growth.apply(event)
     if (event.type === 'partitionProgress') this.#progressed(event)
-    if (event.type === 'topicDeleted') for (const place of [...this.#logs.keys()]) if (place.slice(0, place.lastIndexOf('-')) === event.topic) this.#logs.delete(place)
     // Other brokers, of which the source knows no more than it has been told.
     if (event.type === 'ownerChanged') {
       this.refusing.clear()
@@ -231,36 +226,20 @@ export class Store {
   }
 
   /** What really flowed: the growth of a replica's log since it told last. @param {ClusterEvent} event */
-  #progressed ({ broker, topic, partition, highWatermark, logEnd, bytes }) {
+  #progressed (event) {
+    const { broker, topic, partition, highWatermark } = event
     const known = this.model.topics.get(topic)?.[partition]
-    const before = known?.progress[broker]
-    const log = this.#logs.get(`${topic}-${partition}`)
-    // What a replica has when it is first heard of was not written just now.
-    if (!before || !log?.heard.has(broker)) return this.#hears(broker, topic, partition, logEnd)
     // A high watermark that rises says that writes reach storage again.
-    if (highWatermark > before.highWatermark) this.refusing.delete(broker)
+    if (highWatermark > (known?.progress[broker]?.highWatermark ?? Infinity)) this.refusing.delete(broker)
+    const { committed, bytes } = this.#growth.progressed(event)
     const now = performance.now()
-    const grown = logEnd > before.logEnd ? Math.max(0, bytes - before.bytes) : 0
-    if (known.leader !== null && known.leader !== broker) {
-      if (grown) this.#meter(`replicated/${known.leader}>${broker}`).add(now, grown)
-      return
-    }
-    if (grown) this.#meter(`written/${broker}`).add(now, grown)
-    const committed = highWatermark - log.counted
-    if (committed > 0) {
-      log.counted = highWatermark
+    const leader = known?.leader ?? broker
+    if (bytes) this.#meter(leader === broker ? `written/${broker}` : `replicated/${leader}>${broker}`).add(now, bytes)
+    if (committed) {
       this.#meter(`records/${topic}`).add(now, committed)
       if (!topic.startsWith('__')) this.#meter('total/records').add(now, committed)
     }
     this.#tick()
-  }
-
-  #hears (broker, topic, partition, logEnd) {
-    const place = `${topic}-${partition}`
-    if (!this.#logs.has(place)) this.#logs.set(place, { heard: new Set(), counted: 0 })
-    const log = this.#logs.get(place)
-    log.heard.add(broker)
-    log.counted = Math.max(log.counted, logEnd)
   }
 
   /** Nothing flows to or from a broker that is gone, however much just did. @param {number} broker */
