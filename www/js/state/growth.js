@@ -42,7 +42,8 @@ export class Growth {
         break
       case 'partitionsCreated': this.#begin(event); break
       case 'topicDeleted': this.#forget(event.topic); break
-      case 'partitionChanged': {
+      case 'partitionChanged':
+      case 'partitionRole': {
         const log = this.#log(event.topic, event.partition)
         if (event.partitionEpoch < log.epoch) return
         Object.assign(log, { epoch: event.partitionEpoch, assigned: event.replicas })
