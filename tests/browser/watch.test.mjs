@@ -123,6 +123,11 @@ test('a replica that has moved away stores nothing any more, though it may tell 
   tell('brokerRemoved', { broker: 3 })
   now += 1000
   assert.deepEqual(history.read(1, ['stored']), [[1001], [1000]])
+  // The new replica may say so before the controller does.
+  tell('partitionRole', { broker: 4, topic: 'orders', partition: 0, role: 'follower', leader: 1, leaderEpoch: 0, partitionEpoch: 2, replicas: [1, 4], isr: [1] })
+  tell('partitionProgress', progress(4, 10, 10, 1000))
+  now += 1000
+  assert.deepEqual(history.read(1, ['stored']), [[1002], [2000]])
 })
 
 test('percentiles are within a bucket of the truth, and forget after five turns', () => {
