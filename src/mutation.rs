@@ -1,7 +1,7 @@
 //! Known bugs that can be switched on, one at a time, to see that the simulator finds them (`tests/known_bugs_are_found.rs`).
 //! Without the feature `mutations` every question is answered "no" by the compiler, and nothing of this is in a build.
 
-/// A known bug (the last eight were found by the simulator itself): what the code at its place does wrong while it is on.
+/// A known bug (the last nine were found by the simulator itself): what the code at its place does wrong while it is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
     /// A partition's leader counts its own log end, not what is durable.
@@ -72,6 +72,8 @@ pub enum Mutation {
     FollowerCommitsUnflushedTail,
     /// A request of a peer that is refused closes the connection, which nobody opens again.
     RefusedRequestClosesPeer,
+    /// A broker that was paused is sure of what is committed without a majority of the voters.
+    SureWithoutMajority,
     /// A consumer sends commits that wait in the next generation, over what others have committed.
     CommitsOutliveGeneration,
     /// A consumer's fetches do not name the leader epoch: a deposed leader sends it back to the start.
@@ -82,6 +84,8 @@ pub enum Mutation {
     SessionForgetsHighWatermark,
     /// A broker that was paused goes on as if no time had passed.
     PausedLeaderActs,
+    /// A broker that was paused believes a leader that does not know itself what is committed.
+    SureByNewLeader,
     /// A member that comes back reads the group's offsets without its commits under way.
     UnstableOffsets,
     /// A group's leader goes by its last share, where the first is in force, and never sees new partitions.
@@ -92,7 +96,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Those that the fixed seeds find.
-    pub const ALL: [Mutation; 33] = [
+    pub const ALL: [Mutation; 35] = [
         Mutation::AckBeforeDurable,
         Mutation::AckOneBeforeDurable,
         Mutation::VoteBeforePersisted,
@@ -126,11 +130,13 @@ impl Mutation {
         Mutation::CommitAnsweredBeforeReplicated,
         Mutation::FollowerCommitsUnflushedTail,
         Mutation::CommitsOutliveGeneration,
+        Mutation::PausedLeaderActs,
+        Mutation::SureByNewLeader,
     ];
     /// Not found by the fixed seeds: some were by the simulator in longer runs, some by unit tests.
     pub const RARE: [Mutation; 9] = [
         Mutation::SessionForgetsHighWatermark,
-        Mutation::PausedLeaderActs,
+        Mutation::SureWithoutMajority,
         Mutation::EligibleAfterUncleanShutdown,
         Mutation::RefusedRequestClosesPeer,
         Mutation::FetchWithoutLeaderEpoch,

@@ -28,6 +28,7 @@ impl Broker {
     /// Leads again what it led, if it still does.
     pub(super) fn end_recheck(&mut self, now: Instant) {
         if self.replicas.is_suspended() && !self.quorum.is_doubtful(self.replayed) {
+            self.quorum.end_doubt();
             self.replicas.resume(now, &mut self.fx);
             self.groups.coordinator.set_suspended(false);
         }

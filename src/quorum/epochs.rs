@@ -83,19 +83,16 @@ impl Quorum {
             }
             _ => None,
         };
-        if answer.is_some_and(|answer| self.learn(now, answer.leader_id.0, answer.leader_epoch, fx)) {
-            return;
-        }
-        let Role::Leader(leadership) = &mut self.role else { return };
-        if epoch != self.state.epoch {
-            return;
-        }
-        if result.is_err() {
-            leadership.begin_again(from, now + RETRY);
-        } else if answer.is_some_and(|answer| answer.error_code == 0)
-            && let Some(confirmed) = &mut leadership.confirmed
+        if let Some(answer) = answer {
+            self.learn(now, answer.leader_id.0, answer.leader_epoch, fx);
+            if answer.error_code == 0 {
+                self.heard_since(from, LeaderEpoch(answer.leader_epoch));
+            }
+        } else if result.is_err()
+            && epoch == self.state.epoch
+            && let Role::Leader(leadership) = &mut self.role
         {
-            confirmed.insert(from);
+            leadership.begin_again(from, now + RETRY);
         }
     }
 

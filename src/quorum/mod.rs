@@ -167,7 +167,8 @@ pub struct Quorum {
     /// Set while storage refuses.
     storage_retry_at: Option<Instant>,
     told: Option<(&'static str, LeaderEpoch, Option<BrokerId>)>,
-    doubt: doubt::Doubt,
+    /// Since time jumped, until it has replayed what is committed.
+    doubt: Option<doubt::Doubt>,
     told_voters: Vec<BrokerId>,
 }
 
@@ -241,7 +242,7 @@ impl Quorum {
             replayed_ahead: None,
             storage_retry_at: None,
             told: None,
-            doubt: doubt::Doubt::None,
+            doubt: None,
             told_voters: Vec::new(),
         };
         quorum.voter_sets.truncate(quorum.log.log_end_offset());
@@ -494,6 +495,7 @@ impl Quorum {
         self.trim_log();
         self.submit_log_io(fx);
         self.tick_role(now, fx);
+        self.tick_doubt(now, fx);
         self.tell(fx);
     }
 
@@ -510,7 +512,7 @@ impl Quorum {
             self.change.as_ref().map(|change| change.deadline),
             self.snapshots.due_at(self.replay_at),
         );
-        earliest(earliest(role, self.storage_retry_at), changes)
+        earliest(earliest(role, self.storage_retry_at), earliest(changes, self.doubt_deadline()))
     }
 
     /// Lays down leadership, and tells the voters, so that one of them stands at once.

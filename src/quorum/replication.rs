@@ -13,7 +13,6 @@ use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Duration, Instant, earliest};
 use crate::types::{BrokerId, LeaderEpoch, Offset, TopicId, Uuid};
 
-use super::doubt::Doubt;
 use super::election::topic_name;
 use super::fetching::Fetching;
 use super::{Purpose, Quorum, RETRY, Reading, Role, SnapshotId};
@@ -35,8 +34,6 @@ pub(super) struct Leadership {
     check_at: Instant,
     /// Voters that have not heard of this epoch, and when to tell them again.
     begin_again: SortedMap<BrokerId, Instant>,
-    /// Since time jumped: the voters that knew no later epoch when they were told of this one again.
-    pub(super) confirmed: Option<SortedSet<BrokerId>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,7 +66,6 @@ impl Leadership {
             parked: SortedMap::new(),
             check_at: now + 2 * fetch_timeout,
             begin_again: SortedMap::new(),
-            confirmed: None,
         }
     }
 
@@ -124,8 +120,8 @@ pub(super) struct Following {
     pub(super) heard: bool,
     /// The snapshot that it is to have first.
     pub(super) fetching: Option<Fetching>,
-    /// The leader's high watermark, as far as our log is known to be the leader's.
-    high_watermark: Offset,
+    /// What the leader has told of its high watermark, since time jumped last. Our log may not reach so far.
+    pub(super) high_watermark: Offset,
 }
 
 impl Following {
@@ -149,11 +145,13 @@ impl Following {
         self.fetch_at = Some(now);
     }
 
-    /// Asks at once, and gives the leader its time again.
+    /// Asks at once, as if it had never heard the leader, and gives it its time again.
     pub(super) fn begin_again(&mut self, now: Instant, fetch_timeout: Duration) {
-        self.give_up_at = now + fetch_timeout;
-        self.fetch_at = Some(now);
-        self.in_flight = false;
+        *self = Self {
+            fetching: self.fetching.take(),
+            heard: self.heard,
+            ..Self::new(self.leader, now, fetch_timeout)
+        };
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
@@ -431,9 +429,10 @@ impl Quorum {
         let (body, purpose) = match &following.fetching {
             Some(fetching) => (self.snapshot_request(fetching).into(), Purpose::Snapshot),
             None => {
-                let wait = match self.doubt {
-                    Doubt::Open => 0,
-                    _ => (self.fetch_timeout / 2).as_millis().min(500) as i32,
+                // News or not, the first answer is what ends a doubt.
+                let wait = match self.was_heard_since(leader) {
+                    false => 0,
+                    true => (self.fetch_timeout / 2).as_millis().min(500) as i32,
                 };
                 (self.fetch_request(wait).into(), Purpose::Fetch)
             }
@@ -479,7 +478,9 @@ impl Quorum {
             body.responses.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
         let Some(partition) = partition else { return self.fetch_failed(now, epoch, false) };
         let current = &partition.current_leader;
-        if self.learn(now, current.leader_id.0, current.leader_epoch, fx) || purpose == Purpose::Ask {
+        let changed = self.learn(now, current.leader_id.0, current.leader_epoch, fx);
+        self.heard_since(from, LeaderEpoch(current.leader_epoch));
+        if changed || purpose == Purpose::Ask {
             return;
         }
         let timeout = self.fetch_timeout;
@@ -494,9 +495,6 @@ impl Quorum {
             return;
         }
         following.was_answered(now, timeout);
-        if self.doubt == Doubt::Open {
-            self.doubt = Doubt::Until(Offset(partition.high_watermark));
-        }
         let snapshot = &partition.snapshot_id;
         if snapshot.end_offset >= 0 && snapshot.epoch >= 0 {
             let id = SnapshotId { end: Offset(snapshot.end_offset), epoch: LeaderEpoch(snapshot.epoch) };
@@ -519,9 +517,8 @@ impl Quorum {
             self.take_voters(now, &records);
             self.submit_log_io(fx);
         }
-        let told = Offset(partition.high_watermark).min(self.log.log_end_offset());
         if let Role::Follower(following) = &mut self.role {
-            following.high_watermark = following.high_watermark.max(told);
+            following.high_watermark = following.high_watermark.max(Offset(partition.high_watermark));
         }
         self.follow_high_watermark();
         self.fetch(now, fx);
@@ -592,9 +589,14 @@ impl Quorum {
         if let Some(&voter) = others.get(at)
             && self.state_is_stored()
         {
-            let body = self.fetch_request(0);
-            self.request(voter, Lane::QuorumFetch, body.into(), Purpose::Ask, fx);
+            self.ask(voter, fx);
         }
+    }
+
+    /// Asks a voter who leads.
+    pub(super) fn ask(&mut self, voter: BrokerId, fx: &mut Effects) {
+        let body = self.fetch_request(0);
+        self.request(voter, Lane::QuorumFetch, body.into(), Purpose::Ask, fx);
     }
 
     fn tick_leader(&mut self, now: Instant, fx: &mut Effects) {

@@ -113,14 +113,7 @@ impl Quorum {
             Some((_, voters)) => voters.iter().map(|voter| (voter.id, voter.directory)).collect(),
             None => self.configured.iter().map(|id| (*id, Uuid::nil())).collect(),
         };
-        let before = std::mem::replace(&mut self.voters, voters);
-        if let Role::Leader(leadership) = &mut self.role
-            && leadership.confirmed.is_some()
-        {
-            // The majority that is to confirm this leader is one of these voters.
-            let new = self.voters.iter().filter(|(id, directory)| before.get(id) != Some(directory));
-            new.filter(|(id, _)| **id != self.node).for_each(|(id, _)| leadership.begin_again(*id, now));
-        }
+        self.voters = voters;
         let votes = self.may_stand();
         let stands = match &self.role {
             Role::Unattached { election_at, .. } => election_at.is_some(),

@@ -1,6 +1,8 @@
-//! Voters that change while the quorum's leader is cut off from the others: what Raft's rules for changes of membership are
-//! for. The leader is asked for several changes at once. It may take one, and may not commit it without the others, who
-//! elect another leader meanwhile.
+//! The quorum's leader, cut off from the other voters, who elect another meanwhile.
+//!
+//! - It is asked for several changes of voters at once: what Raft's rules for changes of membership are for. It may take
+//!   one, and may not commit it without the others.
+//! - Or its clock stands still, too: it does not find out, and answers observers as before.
 
 use crate::broker::Broker;
 use crate::protocol::messages::{
@@ -21,10 +23,7 @@ pub(super) fn begin(world: &mut World, brokers: usize, seed: u64) {
     let mut rng = Rng::new(seed);
     let all: Vec<(BrokerId, &Broker)> =
         world.ids().into_iter().filter_map(|id| Some((id, world.broker(id)?))).collect();
-    let leaders = all.iter().filter(|(_, broker)| broker.quorum().is_leader());
-    let Some((leader, broker)) = leaders.max_by_key(|(_, broker)| broker.quorum().epoch()) else { return };
-    let leader = *leader;
-    let voters: Vec<BrokerId> = broker.quorum().voters().filter(|id| *id != leader).collect();
+    let Some((leader, voters)) = leader_and_others(world) else { return };
     let mut changes: Vec<Request> = Vec::new();
     for (id, broker) in all.iter().filter(|(id, _)| *id != leader && id.0 as usize <= brokers) {
         let directory = broker.quorum().directory();
@@ -35,9 +34,7 @@ pub(super) fn begin(world: &mut World, brokers: usize, seed: u64) {
         // Whichever comes first is taken, if any.
         changes.insert(rng.below(changes.len() as u64 + 1) as usize, change);
     }
-    for voter in voters {
-        world.split(leader, voter);
-    }
+    voters.into_iter().for_each(|voter| world.split(leader, voter));
     let conn = world.connect(leader);
     for (number, change) in changes.iter().enumerate() {
         // The answers are of no interest: what was changed shows in the log.
@@ -45,6 +42,21 @@ pub(super) fn begin(world: &mut World, brokers: usize, seed: u64) {
             world.send(conn, bytes);
         }
     }
+}
+
+/// Cuts the leader off from the other voters, and stops its clock. Nothing when there is no leader.
+pub(super) fn depose_unaware(world: &mut World) {
+    let Some((leader, voters)) = leader_and_others(world) else { return };
+    voters.into_iter().for_each(|voter| world.split(leader, voter));
+    world.stop_clock(leader);
+}
+
+/// Who leads the quorum, and the other voters.
+fn leader_and_others(world: &World) -> Option<(BrokerId, Vec<BrokerId>)> {
+    let brokers = world.ids().into_iter().filter_map(|id| Some((id, world.broker(id)?.quorum())));
+    let leaders = brokers.filter(|(_, quorum)| quorum.is_leader());
+    let (leader, quorum) = leaders.max_by_key(|(_, quorum)| quorum.epoch())?;
+    Some((leader, quorum.voters().filter(|id| *id != leader).collect()))
 }
 
 fn add(id: BrokerId, directory: Uuid) -> Request {

@@ -8,6 +8,7 @@ use crate::time::Duration;
 use crate::types::BrokerId;
 
 use super::contest;
+use super::run::VOTERS;
 use super::world::World;
 
 /// One fault.
@@ -31,6 +32,8 @@ pub enum FaultKind {
     CrashAfterIos { broker: BrokerId, ios: u64, seed: u64 },
     /// All brokers end at once, as in a closed tab.
     CrashAll { seed: u64 },
+    /// All brokers but this one end at once.
+    CrashOthers { but: BrokerId, seed: u64 },
     /// The broker's machine loses power: what was not flushed may be gone. Only while all others have everything, otherwise it
     /// is a crash; and nothing else goes wrong until it is out of every ISR.
     PowerLoss { broker: BrokerId, seed: u64 },
@@ -66,6 +69,8 @@ pub enum FaultKind {
     KillConsumer { index: usize, silent: bool },
     /// The quorum's leader is cut off from the other voters, and asked to change them. See `contest`.
     ContestVoters { brokers: usize, seed: u64 },
+    /// The quorum's leader is cut off from the other voters, and its clock stands still. See `contest`.
+    DeposeUnaware,
 }
 
 /// How a broker is named in what is printed.
@@ -86,6 +91,7 @@ impl fmt::Display for Fault {
                 write!(f, "{} crashes after {ios} more storage operations", Named(broker))
             }
             FaultKind::CrashAll { .. } => write!(f, "all brokers crash"),
+            FaultKind::CrashOthers { but, .. } => write!(f, "all but {} crash", Named(but)),
             FaultKind::PowerLoss { broker, .. } => write!(f, "{} loses power", Named(broker)),
             FaultKind::Stop { broker } => write!(f, "{} stops in good order", Named(broker)),
             FaultKind::Pause { broker } => write!(f, "{} is paused", Named(broker)),
@@ -114,6 +120,9 @@ impl fmt::Display for Fault {
             FaultKind::KillConsumer { index, silent: false } => write!(f, "consumer {index} is killed"),
             FaultKind::ContestVoters { .. } => {
                 write!(f, "the quorum's leader is cut off from the other voters, and asked to change them")
+            }
+            FaultKind::DeposeUnaware => {
+                write!(f, "the quorum's leader is cut off from the other voters, and its clock stands still")
             }
             FaultKind::KillConsumer { index, silent: true } => write!(f, "consumer {index} falls silent"),
         }
@@ -149,6 +158,36 @@ pub fn draw_contest(seed: u64, brokers: usize, span: Duration) -> Option<Fault> 
 
 /// One seed in so many has a contest.
 const CONTESTS_ONE_IN: u64 = 6;
+
+/// For some seeds, a broker that is away while its leaderships go to others, and comes back as the quorum is between two
+/// leaders: the others have just crashed, or there is one that does not know of the next. From a generator of its own, too.
+pub fn draw_return(seed: u64, brokers: usize, span: Duration) -> Vec<Fault> {
+    let mut rng = Rng::new(seed ^ 0x5ea006c);
+    if rng.below(RETURNS_ONE_IN) != 0 {
+        return Vec::new();
+    }
+    let (any, last) = (BrokerId(1 + rng.below(brokers as u64) as i32), BrokerId(brokers as i32));
+    let (away, kind, for_ms, before_ms) = match rng.below(2) {
+        // A voter would have to elect the next leader itself; the last broker has no vote at first.
+        0 if brokers > VOTERS => (last, FaultKind::DeposeUnaware, 3500, 1500 + rng.below(2000)),
+        _ => {
+            let kind = FaultKind::CrashOthers { but: any, seed: rng.next_u64() };
+            (any, kind, 20 + rng.below(200), 50 + rng.below(350))
+        }
+    };
+    let at_ms = AWAY_MIN_MS + rng.below(span.as_millis() as u64 - AWAY_MIN_MS);
+    let back_ms = at_ms + before_ms;
+    let away_ms = (AWAY_MIN_MS + rng.below(2500)).min(back_ms);
+    vec![
+        Fault { at_ms: back_ms - away_ms, for_ms: away_ms, kind: FaultKind::Pause { broker: away } },
+        Fault { at_ms, for_ms, kind },
+    ]
+}
+
+/// Long enough to be fenced.
+const AWAY_MIN_MS: u64 = 1500;
+/// One seed in so many has such a return.
+const RETURNS_ONE_IN: u64 = 6;
 
 fn draw_kind(rng: &mut Rng, brokers: usize, consumers: usize) -> FaultKind {
     let count = brokers as u64;
@@ -193,6 +232,12 @@ impl FaultKind {
                     world.crash_midway(id, Rng::new(rng.next_u64()));
                 }
             }
+            FaultKind::CrashOthers { but, seed } => {
+                let mut rng = Rng::new(seed);
+                for id in world.ids().into_iter().filter(|id| *id != but) {
+                    world.crash_midway(id, Rng::new(rng.next_u64()));
+                }
+            }
             FaultKind::PowerLoss { broker, seed } => world.lose_power(broker, Rng::new(seed)),
             FaultKind::Stop { broker } => world.stop(broker),
             FaultKind::Pause { broker } => world.pause(broker),
@@ -215,6 +260,7 @@ impl FaultKind {
             }
             FaultKind::FullDisk { broker } => fail(world, broker, Some(IoError::QuotaExceeded)),
             FaultKind::ContestVoters { brokers, seed } => contest::begin(world, brokers, seed),
+            FaultKind::DeposeUnaware => contest::depose_unaware(world),
             FaultKind::KillConsumer { .. } => {}
         }
     }
@@ -232,7 +278,9 @@ impl FaultKind {
                 world.crash(broker);
                 world.start(broker);
             }
-            FaultKind::CrashAll { .. } => world.ids().into_iter().for_each(|id| world.start(id)),
+            FaultKind::CrashAll { .. } | FaultKind::CrashOthers { .. } => {
+                world.ids().into_iter().for_each(|id| world.start(id))
+            }
             FaultKind::Pause { broker } => world.resume(broker),
             FaultKind::StopClock { broker } => world.start_clock(broker),
             FaultKind::Cut { from, to } => world.set_cut(from, to, false),
@@ -243,6 +291,10 @@ impl FaultKind {
             FaultKind::HideFromClients { broker } => world.hide_from_clients(broker, false),
             FaultKind::SlowDisk { broker, .. } => world.slow_storage(broker, Duration::ZERO),
             FaultKind::ContestVoters { .. } => world.heal_splits(),
+            FaultKind::DeposeUnaware => {
+                world.heal_splits();
+                world.ids().into_iter().for_each(|id| world.start_clock(id));
+            }
             FaultKind::FailDisk { broker } | FaultKind::FullDisk { broker } => fail(world, broker, None),
             FaultKind::JumpClock { .. } | FaultKind::DropClients { .. } | FaultKind::KillConsumer { .. } => {}
         }

@@ -23,6 +23,8 @@ const TURNS_MAX: u64 = 1_000_000;
 /// When the faults have stopped, every call is answered, every partition led and every replica and group caught up within
 /// this time. The slowest clocks in it: a producer's delivery timeout (8 s), a rebalance that waits for a silent member.
 const RECOVERY_MAX: Duration = Duration::from_secs(30);
+/// Brokers that vote at first.
+pub(super) const VOTERS: usize = 3;
 /// A pause that a broker notices in any case: a session of the lab.
 const LONG_PAUSE: Duration = Duration::from_secs(1);
 
@@ -31,7 +33,7 @@ const LONG_PAUSE: Duration = Duration::from_secs(1);
 pub struct Plan {
     /// The seed.
     pub seed: u64,
-    /// How many brokers; the first three vote.
+    /// How many brokers; the first of them vote.
     pub brokers: usize,
     /// How long things take without faults.
     pub latencies: Latencies,
@@ -53,6 +55,7 @@ impl Plan {
         let span = Duration::from_millis(3000 + rng.below(5000));
         let mut faults = fault::draw(&mut rng, brokers, CONSUMERS, span);
         faults.extend(fault::draw_contest(seed, brokers, span));
+        faults.extend(fault::draw_return(seed, brokers, span));
         faults.sort_by_key(|fault| fault.at_ms);
         Plan { seed, brokers, latencies, span, faults }
     }
@@ -69,7 +72,8 @@ impl Plan {
 }
 
 fn config(id: i32) -> BrokerConfig {
-    let mut config = BrokerConfig::new(Profile::Lab, BrokerId(id), (1..=3).map(BrokerId).collect());
+    let mut config =
+        BrokerConfig::new(Profile::Lab, BrokerId(id), (1..=VOTERS as i32).map(BrokerId).collect());
     config.cluster_id = "sim".to_owned();
     for (name, value) in CONFIGS {
         if let Err(error) = config.set(name, value) {

@@ -167,3 +167,68 @@ fn a_leader_that_was_away_is_sure_of_itself_when_a_majority_has_said_so_since() 
     all.until("another asks it", |all| all.arrived.iter().any(fetched) || !all.quorum(leader).is_leader());
     assert!(doubts(&all), "{}", all.roles());
 }
+
+#[test]
+fn a_follower_that_was_away_does_not_go_by_a_leader_that_is_new_and_knows_little_itself() {
+    let mut all = Nodes::new(3, 3);
+    all.commit("a");
+    let leader = all.elected();
+    let [away, other] = [1, 2, 3].map(id).into_iter().filter(|id| *id != leader).collect::<Vec<_>>()[..]
+    else {
+        unreachable!()
+    };
+    all.isolate(away, true);
+    all.append(leader, "b");
+    let committed = |all: &Nodes| all.nodes[&other].values.contains(&"b".to_owned());
+    all.until("the other has replayed it", committed);
+    // It has the record, and no longer knows that it is committed.
+    all.crash(leader);
+    all.crash(other);
+    all.start(other);
+    all.isolate(away, false);
+    all.with(away, |quorum, now, fx| quorum.time_jumped(now, Duration::from_millis(700), fx));
+    let doubts = |all: &Nodes| all.quorum(away).is_doubtful(all.quorum(away).high_watermark());
+    assert!(doubts(&all));
+    all.until("it is sure of what is committed", |all| !doubts(all));
+    assert_eq!(all.quorum(away).leader(), Some(other), "{}", all.roles());
+    assert_eq!(all.nodes[&away].values, ["a", "b"]);
+}
+
+#[test]
+fn an_observer_that_was_away_does_not_go_by_a_leader_that_the_voters_have_left() {
+    let mut all = Nodes::new(3, 4);
+    all.commit("a");
+    let (leader, observer) = (all.elected(), id(4));
+    let voters: Vec<_> = [1, 2, 3].map(id).into_iter().filter(|id| *id != leader).collect();
+    voters.iter().for_each(|voter| all.set_cut(leader, *voter, true));
+    let elected =
+        |all: &Nodes| voters.iter().copied().find(|voter| all.quorum(*voter).leadership_established());
+    all.until("another is elected", |all| elected(all).is_some());
+    let second = elected(&all).unwrap();
+    all.append(second, "b");
+    all.until("that is committed", |all| all.nodes[&second].values.contains(&"b".to_owned()));
+    assert!(all.quorum(leader).is_leader(), "as far as it knows: {}", all.roles());
+    assert_eq!(all.quorum(observer).leader(), Some(leader), "{}", all.roles());
+
+    let late = Duration::from_millis(700);
+    all.with(observer, |quorum, now, fx| quorum.time_jumped(now, late, fx));
+    let doubts = |all: &Nodes| all.quorum(observer).is_doubtful(all.quorum(observer).high_watermark());
+    all.until("it is sure of what is committed", |all| !doubts(all));
+    assert_eq!(all.quorum(observer).leader(), Some(second), "{}", all.roles());
+    assert_eq!(all.nodes[&observer].values, ["a", "b"]);
+}
+
+#[test]
+fn a_node_that_was_away_hears_of_a_majority_over_links_that_lose_what_it_asks() {
+    let mut all = Nodes::new(3, 4);
+    all.commit("a");
+    let (leader, observer) = (all.elected(), id(4));
+    let voters: Vec<_> = [1, 2, 3].map(id).into_iter().filter(|id| *id != leader).collect();
+    voters.iter().for_each(|voter| all.set_cut_one_way(observer, *voter, true));
+    all.with(observer, |quorum, now, fx| quorum.time_jumped(now, Duration::from_millis(700), fx));
+    let doubts = |all: &Nodes| all.quorum(observer).is_doubtful(all.quorum(observer).high_watermark());
+    all.run_for(Duration::from_millis(300));
+    assert!(doubts(&all), "only the leader was heard");
+    all.set_cut_one_way(observer, voters[0], false);
+    all.until("it has heard of a majority", |all| !doubts(all));
+}
