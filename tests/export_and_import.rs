@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use support::Bench;
+use support::clients::{client_options, ms, producer_options};
 use tabmq::client::*;
 use tabmq::event::ClusterEvent;
 use tabmq::files::{PartitionWriter, TopicReader};
@@ -15,22 +16,9 @@ use tabmq::protocol::batch::{BatchHeader, batches};
 use tabmq::protocol::records::{Record, decode_records};
 use tabmq::sim::clients::{Clients, Handle};
 use tabmq::sim::{Latencies, World};
-use tabmq::time::Duration;
 use tabmq::types::{BrokerId, Compression, Offset, PartitionIndex, TopicName};
 
 type Files = BTreeMap<String, Bytes>;
-
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-fn options(name: &str) -> ClientOptions {
-    ClientOptions {
-        client_id: name.to_owned(),
-        bootstrap: (1..=3).map(|id| (format!("broker-{id}"), 9092)).collect(),
-        request_timeout: ms(5000),
-    }
-}
 
 struct Rig {
     bench: Bench,
@@ -46,18 +34,9 @@ impl Rig {
         let mut bench = Bench { world };
         bench.ready();
         let mut clients = Clients::default();
-        let producer = ProducerOptions {
-            client: options("producer"),
-            idempotent: true,
-            partitioner: Partitioner::Sticky,
-            linger: Duration::ZERO,
-            batch_bytes: 16 * 1024,
-            buffer_bytes: 4 * 1024 * 1024,
-            delivery_timeout: ms(30_000),
-        };
-        let producer = clients.add(Producer::new(producer, seed));
-        let copier = clients.add(Copier::new(options("copier"), ms(15_000)));
-        let admin = clients.add(Admin::new(options("admin"), ms(10_000)));
+        let producer = clients.add(Producer::new(producer_options(), seed));
+        let copier = clients.add(Copier::new(client_options("copier"), ms(15_000)));
+        let admin = clients.add(Admin::new(client_options("admin"), ms(10_000)));
         Rig { bench, clients, copier: Rc::new(copier), producer: Rc::new(producer), admin: Rc::new(admin) }
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub mod clients;
+
 use bytes::Bytes;
 use tabmq::broker::Broker;
 use tabmq::config::{BrokerConfig, Profile};
