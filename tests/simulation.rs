@@ -12,7 +12,7 @@ const SEEDS: u64 = 300;
 
 /// Seeds beyond those that broke a promise, or seemed to, since the workload is what it is. `!`: the cluster's fault, which a test
 /// of its own shows as well; the others were the checks' own.
-const FOUND: [(u64, &str); 28] = [
+const FOUND: [(u64, &str); 29] = [
     (
         359,
         "what an elected leader owes was counted by the epoch that wrote a batch, not by the one that committed it",
@@ -38,6 +38,10 @@ const FOUND: [(u64, &str); 28] = [
     ),
     (16762, "a leader that had not heard of it counted a replica that was taken off and asked back"),
     (21860, "as 12686"),
+    (
+        21813,
+        "a broker that was paused answered a peer's earlier life, and the world gave the answers to the next one",
+    ),
     (22035, "as 16762"),
     (26089, "as 12686"),
     (

@@ -651,7 +651,10 @@ impl World {
                     }
                 }
                 Output::Send { to: Conn::Peer { broker: to, lane, outbound }, bytes } => {
-                    if !self.cuts.contains(&(id, to))
+                    // Working through what came while it was paused, it may not have come to the end of this connection yet.
+                    let ended = node.held.contains(&Input::Closed(Conn::Peer { broker: to, lane, outbound }));
+                    if !ended
+                        && !self.cuts.contains(&(id, to))
                         && !self.splits.contains(&(id, to))
                         && let Some(life) = self.life_of(id, to)
                     {
