@@ -54,14 +54,14 @@ pub enum ConnOutput {
 pub struct Place {
     /// The connection.
     pub conn: Conn,
-    /// Counts the requests of this connection.
+    /// Counts the requests of all connections: a connection to the same peer that opened since is another one, and gets no
+    /// reply that this one waited for.
     pub number: u64,
 }
 
 #[derive(Debug)]
 struct Inbound {
     reader: FrameReader,
-    next_number: u64,
     waiting: VecDeque<Waiting>,
 }
 
@@ -93,6 +93,8 @@ pub struct Connections {
     frame_bytes_max: usize,
     inbound: SortedMap<Conn, Inbound>,
     outbound: SortedMap<(BrokerId, Lane), Outbound>,
+    /// Of the next request that comes in.
+    next_number: u64,
     next_correlation_id: i32,
     /// The earliest deadline of a request in flight: asked for after each turn.
     next_deadline: Option<Instant>,
@@ -107,6 +109,7 @@ impl Connections {
             frame_bytes_max,
             inbound: SortedMap::new(),
             outbound: SortedMap::new(),
+            next_number: 0,
             next_correlation_id: 0,
             next_deadline: None,
             outputs: VecDeque::new(),
@@ -123,7 +126,7 @@ impl Connections {
             }
             _ => {
                 let reader = FrameReader::new(self.frame_bytes_max);
-                self.inbound.insert(conn, Inbound { reader, next_number: 0, waiting: VecDeque::new() });
+                self.inbound.insert(conn, Inbound { reader, waiting: VecDeque::new() });
             }
         }
     }
@@ -187,8 +190,8 @@ impl Connections {
             self.refuse(conn, format!("more than {REQUESTS_IN_FLIGHT_MAX} requests in flight"));
             return None;
         }
-        let number = inbound.next_number;
-        inbound.next_number += 1;
+        let number = self.next_number;
+        self.next_number += 1;
         inbound.waiting.push_back(Waiting { number, version, correlation_id, reply: None });
         Some(number)
     }
@@ -316,5 +319,40 @@ impl Connections {
     /// What the host is to do, in order.
     pub fn pop_output(&mut self) -> Option<ConnOutput> {
         self.outputs.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::protocol::Request;
+    use crate::protocol::messages::{EndQuorumEpochRequest, EndQuorumEpochResponse};
+
+    const VOTES: Conn = Conn::Peer { broker: BrokerId(2), lane: Lane::Quorum, outbound: false };
+
+    fn asked(connections: &mut Connections, correlation_id: i32) -> Place {
+        let request: Request = EndQuorumEpochRequest::default().into();
+        let bytes = encode_request(0, correlation_id, Some("broker"), &request).unwrap();
+        connections.received(VOTES, bytes)[0].0
+    }
+
+    fn answer() -> Reply {
+        Reply::Response(EndQuorumEpochResponse::default().into())
+    }
+
+    #[test]
+    fn what_a_peer_asked_before_it_ended_is_no_answer_to_what_it_asks_now() {
+        let mut connections = Connections::new(1 << 20);
+        connections.opened(VOTES);
+        let before = asked(&mut connections, 7);
+        connections.closed(VOTES);
+        connections.opened(VOTES);
+        let now = asked(&mut connections, 8);
+        connections.reply(before, answer());
+        assert_eq!(connections.pop_output(), None);
+        connections.reply(now, answer());
+        let Some(ConnOutput::Send(VOTES, bytes)) = connections.pop_output() else { panic!("no answer") };
+        assert_eq!(bytes[4..8], 8_i32.to_be_bytes());
     }
 }
