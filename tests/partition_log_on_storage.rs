@@ -1,6 +1,8 @@
 //! A partition log on storage: opening one whose last writes are torn, rotten or out of place; failed writes; rolls; what a
 //! leader refuses.
 
+use std::collections::BTreeSet;
+
 use bytes::{Bytes, BytesMut};
 use tabmq::log::io::{Chunk, IoOp, IoResult};
 use tabmq::log::{
@@ -8,6 +10,7 @@ use tabmq::log::{
 };
 use tabmq::protocol::batch::{self, BatchError};
 use tabmq::protocol::records::{BatchBuilder, BatchOptions};
+use tabmq::rng::Rng;
 use tabmq::sim::storage::MemoryStorage;
 use tabmq::time::{Duration, Instant};
 use tabmq::types::{LeaderEpoch, LogId, Offset};
@@ -211,6 +214,32 @@ fn opening_asks_for_the_last_segment_only() {
     let sums = |log: &PartitionLog| log.segments().iter().map(|s| (s.base, s.facts)).collect::<Vec<_>>();
     assert_eq!(sums(&again), sums(&log));
     assert_eq!(reads_whole(&again, &mut storage), Offset(100));
+}
+
+#[test]
+fn a_segment_whose_row_was_written_and_its_batches_were_not_has_the_epochs_of_what_is_there() {
+    let config = LogConfig { segment_bytes: 700, ..LogConfig::default() };
+    let mut storage = MemoryStorage::default();
+    let (mut log, _) = open(&mut storage, &config);
+    log.append_as_leader(&batch_of(2), LeaderEpoch(0), NOW).expect("appends");
+    settle(&mut log, &mut storage);
+    // Those of a later epoch fill the segment, and the next ones: all in one write, which is torn.
+    while log.segments().len() < 4 {
+        log.append_as_leader(&batch_of(2), LeaderEpoch(2), NOW).expect("appends");
+    }
+    let [op] = &log.take_io()[..] else { panic!("one write") };
+    let mut ends = BTreeSet::new();
+    for seed in 0..200 {
+        let mut storage = storage.clone();
+        storage.tear(op.clone(), &mut Rng::new(seed));
+        let (log, _) = open(&mut storage, &config);
+        let end = reads_whole(&log, &mut storage);
+        assert!(end >= Offset(2), "seed {seed}: what was there before is gone from {end} on");
+        ends.insert(end);
+        let expected = if end == Offset(2) { LeaderEpoch(0) } else { LeaderEpoch(2) };
+        assert_eq!(log.latest_epoch(), Some(expected), "seed {seed}: it ends at {end}");
+    }
+    assert!(ends.len() > 2, "{ends:?}");
 }
 
 #[test]

@@ -178,6 +178,7 @@ impl PartitionLog {
         }
         log.evict();
         log.log_start = log.log_start.min(log.log_end);
+        log.epochs.truncate_from_end(log.log_end);
         log.epochs.truncate_from_start(log.log_start);
         log.drop_deleted_segments();
         if cut.is_some() {
@@ -193,13 +194,15 @@ impl PartitionLog {
 
     /// A log of which only the rows are known, and the base of the first chunk to come.
     fn of_rows(id: LogId, rows: &[SegmentRow], first_chunk: Option<Offset>, now: Instant) -> PartitionLog {
-        let Rows { mut segments, epochs, log_start } = Rows::read(rows, now);
+        let Rows { mut segments, mut epochs, log_start } = Rows::read(rows, now);
         let row_written = !segments.is_empty();
         if segments.is_empty() {
             let base = first_chunk.unwrap_or(Offset::ZERO);
             segments.push(Segment::open(base, now, ProducerState::default().encode()));
         }
         let base = segments.last().map_or(Offset::ZERO, |segment| segment.base);
+        // What began within the segment, its batches say: of a torn write the row may be there without them.
+        epochs.truncate_from_end(base.plus(1));
         if let Some(active) = segments.last_mut() {
             active.facts = Default::default();
             active.time_index.clear();
