@@ -139,6 +139,8 @@ impl Membership {
                 world.retire(self.id);
                 self.state = State::Unregistering;
             }
+            // It may be about to end, and would then be gone for good.
+            State::Stopping if there => {}
             State::Stopping => {
                 world.start(self.id);
                 self.state = State::Moving;
