@@ -33,7 +33,7 @@ const LONG_PAUSE: Duration = Duration::from_secs(1);
 pub struct Plan {
     /// The seed.
     pub seed: u64,
-    /// How many brokers; the first of them vote.
+    /// How many brokers; the first three of them vote.
     pub brokers: usize,
     /// How long things take without faults.
     pub latencies: Latencies,

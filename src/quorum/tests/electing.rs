@@ -3,6 +3,7 @@
 use crate::protocol::Request;
 use crate::protocol::messages::{VoteRequest, vote_request};
 use crate::time::Duration;
+use crate::types::BrokerId;
 
 use super::harness::{Nodes, id};
 
@@ -144,6 +145,11 @@ fn no_vote_is_asked_for_before_a_majority_would_give_it() {
     assert!(first_vote.is_some_and(|at| votes[..at].iter().all(|(pre_vote, _)| *pre_vote)), "{votes:?}");
 }
 
+/// True while a node may not go by what it has replayed.
+fn doubts(all: &Nodes, node: BrokerId) -> bool {
+    all.quorum(node).is_doubtful(all.quorum(node).high_watermark())
+}
+
 #[test]
 fn a_leader_that_was_away_is_sure_of_itself_when_a_majority_has_said_so_since() {
     let mut all = Nodes::new(3, 3);
@@ -151,7 +157,7 @@ fn a_leader_that_was_away_is_sure_of_itself_when_a_majority_has_said_so_since() 
     let (leader, epoch) = (all.elected(), all.quorum(id(1)).epoch());
     // For longer than the others wait for it, and not for so long that it resigns.
     let late = Duration::from_millis(700);
-    let doubts = |all: &Nodes| all.quorum(leader).is_doubtful(all.quorum(leader).high_watermark());
+    let doubts = |all: &Nodes| doubts(all, leader);
     assert!(!doubts(&all));
     all.with(leader, |quorum, now, fx| quorum.time_jumped(now, late, fx));
     assert!(doubts(&all));
@@ -187,7 +193,7 @@ fn a_follower_that_was_away_does_not_go_by_a_leader_that_is_new_and_knows_little
     all.start(other);
     all.isolate(away, false);
     all.with(away, |quorum, now, fx| quorum.time_jumped(now, Duration::from_millis(700), fx));
-    let doubts = |all: &Nodes| all.quorum(away).is_doubtful(all.quorum(away).high_watermark());
+    let doubts = |all: &Nodes| doubts(all, away);
     assert!(doubts(&all));
     all.until("it is sure of what is committed", |all| !doubts(all));
     assert_eq!(all.quorum(away).leader(), Some(other), "{}", all.roles());
@@ -212,7 +218,7 @@ fn an_observer_that_was_away_does_not_go_by_a_leader_that_the_voters_have_left()
 
     let late = Duration::from_millis(700);
     all.with(observer, |quorum, now, fx| quorum.time_jumped(now, late, fx));
-    let doubts = |all: &Nodes| all.quorum(observer).is_doubtful(all.quorum(observer).high_watermark());
+    let doubts = |all: &Nodes| doubts(all, observer);
     all.until("it is sure of what is committed", |all| !doubts(all));
     assert_eq!(all.quorum(observer).leader(), Some(second), "{}", all.roles());
     assert_eq!(all.nodes[&observer].values, ["a", "b"]);
@@ -226,7 +232,7 @@ fn a_node_that_was_away_hears_of_a_majority_over_links_that_lose_what_it_asks() 
     let voters: Vec<_> = [1, 2, 3].map(id).into_iter().filter(|id| *id != leader).collect();
     voters.iter().for_each(|voter| all.set_cut_one_way(observer, *voter, true));
     all.with(observer, |quorum, now, fx| quorum.time_jumped(now, Duration::from_millis(700), fx));
-    let doubts = |all: &Nodes| all.quorum(observer).is_doubtful(all.quorum(observer).high_watermark());
+    let doubts = |all: &Nodes| doubts(all, observer);
     all.run_for(Duration::from_millis(300));
     assert!(doubts(&all), "only the leader was heard");
     all.set_cut_one_way(observer, voters[0], false);
