@@ -48,6 +48,8 @@ pub struct Membership {
     leaves_at: Instant,
     look_at: Instant,
     took: bool,
+    /// Which life of the broker was told to stop.
+    stopped: u64,
 }
 
 impl Membership {
@@ -68,6 +70,7 @@ impl Membership {
             leaves_at,
             look_at: joins_at,
             took: false,
+            stopped: 0,
         }
     }
 
@@ -130,17 +133,17 @@ impl Membership {
         };
         let there = world.broker(self.id).is_some();
         match self.state {
-            State::Moving if moves.is_empty() => {
-                world.stop(self.id);
-                self.state = State::Stopping;
-            }
-            State::Stopping if moves.is_empty() && there => world.stop(self.id),
-            State::Stopping if moves.is_empty() => {
+            State::Stopping if moves.is_empty() && !there => {
                 world.retire(self.id);
                 self.state = State::Unregistering;
             }
-            // It may be about to end, and would then be gone for good.
-            State::Stopping if there => {}
+            State::Moving | State::Stopping if moves.is_empty() => {
+                world.stop(self.id);
+                self.stopped = world.incarnation(self.id);
+                self.state = State::Stopping;
+            }
+            // It is about to end, and would then be gone for good; if it was not started again by whoever it had crashed for.
+            State::Stopping if there && self.stopped == world.incarnation(self.id) => {}
             State::Stopping => {
                 world.start(self.id);
                 self.state = State::Moving;
