@@ -72,6 +72,8 @@ pub enum Mutation {
     FollowerCommitsUnflushedTail,
     /// A request of a peer that is refused closes the connection, which nobody opens again.
     RefusedRequestClosesPeer,
+    /// A voter that lost its storage votes on, and counts, with an empty one.
+    OtherStorageVotes,
     /// A broker that was paused is sure of what is committed without a majority of the voters.
     SureWithoutMajority,
     /// A consumer sends commits that wait in the next generation, over what others have committed.
@@ -96,7 +98,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Those that the fixed seeds find.
-    pub const ALL: [Mutation; 35] = [
+    pub const ALL: [Mutation; 37] = [
         Mutation::AckBeforeDurable,
         Mutation::AckOneBeforeDurable,
         Mutation::VoteBeforePersisted,
@@ -120,6 +122,7 @@ impl Mutation {
         Mutation::ReassignBeforeInSync,
         Mutation::RemovedReplicaStaysInIsr,
         Mutation::UncleanWithoutLeave,
+        Mutation::EligibleAfterUncleanShutdown,
         Mutation::KeepLeadershipAcrossRestart,
         Mutation::AckAfterDeposed,
         Mutation::ShrinkIsrAtOnce,
@@ -129,15 +132,15 @@ impl Mutation {
         Mutation::ForgetProducersOnRestart,
         Mutation::CommitAnsweredBeforeReplicated,
         Mutation::FollowerCommitsUnflushedTail,
+        Mutation::OtherStorageVotes,
         Mutation::CommitsOutliveGeneration,
         Mutation::PausedLeaderActs,
         Mutation::SureByNewLeader,
     ];
     /// Not found by the fixed seeds: some were by the simulator in longer runs, some by unit tests.
-    pub const RARE: [Mutation; 9] = [
+    pub const RARE: [Mutation; 8] = [
         Mutation::SessionForgetsHighWatermark,
         Mutation::SureWithoutMajority,
-        Mutation::EligibleAfterUncleanShutdown,
         Mutation::RefusedRequestClosesPeer,
         Mutation::FetchWithoutLeaderEpoch,
         Mutation::StaleLookupStalls,

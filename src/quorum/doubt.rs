@@ -60,7 +60,7 @@ impl Quorum {
         self.doubt = None;
     }
 
-    /// A voter has answered a question that was asked since, and was in this epoch then.
+    /// A voter, with the storage that it votes with, has answered a question that was asked since, and was in this epoch then.
     pub(super) fn heard_since(&mut self, voter: BrokerId, epoch: LeaderEpoch) {
         if let Some(doubt) = &mut self.doubt
             && epoch == self.state.epoch
@@ -100,7 +100,7 @@ impl Quorum {
             match leads {
                 _ if self.was_heard_since(voter) => {}
                 true => self.send_begin_epoch(voter, fx),
-                false => self.ask(voter, fx),
+                false => self.ask_for_epoch(voter, fx),
             }
         }
     }

@@ -83,10 +83,21 @@ impl Quorum {
     }
 
     fn ask_for_vote(&mut self, voter: BrokerId, fx: &mut Effects) {
+        let purpose = match self.role {
+            Role::Prospective(_) => Purpose::PreVote,
+            _ => Purpose::Vote,
+        };
+        self.send_vote(voter, purpose, fx);
+    }
+
+    /// Asks a voter for its epoch. A pre-vote changes nothing there, and no other storage than the voter's answers it.
+    pub(super) fn ask_for_epoch(&mut self, voter: BrokerId, fx: &mut Effects) {
+        self.send_vote(voter, Purpose::Epoch, fx);
+    }
+
+    fn send_vote(&mut self, voter: BrokerId, purpose: Purpose, fx: &mut Effects) {
         let (last_epoch, last_offset) = self.durable_position();
         let voter_directory = self.voters.get(&voter).copied().unwrap_or_default();
-        let pre_vote = matches!(self.role, Role::Prospective(_));
-        let purpose = if pre_vote { Purpose::PreVote } else { Purpose::Vote };
         let partition = vote_request::PartitionData::default()
             .with_partition_index(0)
             .with_replica_epoch(self.state.epoch.0)
@@ -95,7 +106,7 @@ impl Quorum {
             .with_voter_directory_id(voter_directory)
             .with_last_offset_epoch(last_epoch.0)
             .with_last_offset(last_offset.0)
-            .with_pre_vote(pre_vote);
+            .with_pre_vote(purpose != Purpose::Vote);
         let topic =
             vote_request::TopicData::default().with_topic_name(topic_name()).with_partitions(vec![partition]);
         let body = VoteRequest::default()
@@ -122,7 +133,7 @@ impl Quorum {
         let epoch = LeaderEpoch(asked.replica_epoch);
         // Whether they are voters is not asked: the log of one of them may not say so yet.
         let directory = asked.voter_directory_id;
-        if !directory.is_nil() && directory != self.state.directory {
+        if !self.is_asked_as(directory) {
             return self.answer_vote(token, Some(ErrorCode::InvalidVoterKey), false, fx);
         }
         if epoch < self.state.epoch {
@@ -184,7 +195,11 @@ impl Quorum {
         }
         let Ok(Response::Vote(body)) = result else { return };
         let Some(answer) = body.topics.first().and_then(|topic| topic.partitions.first()) else { return };
-        if self.learn(now, answer.leader_id.0, answer.leader_epoch, fx) || !current {
+        let learned = self.learn(now, answer.leader_id.0, answer.leader_epoch, fx);
+        if asked.0 == Purpose::Epoch && answer.error_code == 0 {
+            self.heard_since(from, LeaderEpoch(answer.leader_epoch));
+        }
+        if learned || !current {
             return;
         }
         let (majority, voters) = (self.majority(), self.voters.len());

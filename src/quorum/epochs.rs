@@ -50,7 +50,7 @@ impl Quorum {
         };
         let (leader, epoch) = (BrokerId(begun.leader_id.0), LeaderEpoch(begun.leader_epoch));
         let directory = begun.voter_directory_id;
-        let error = if !directory.is_nil() && directory != self.state.directory {
+        let error = if !self.is_asked_as(directory) {
             Some(ErrorCode::InvalidVoterKey)
         } else if epoch < self.state.epoch {
             Some(ErrorCode::FencedLeaderEpoch)

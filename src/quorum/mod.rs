@@ -101,6 +101,8 @@ enum Held {
 enum Purpose {
     PreVote,
     Vote,
+    /// A pre-vote whose only aim is to hear in which epoch a voter is.
+    Epoch,
     Begin,
     End,
     Fetch,
@@ -297,6 +299,11 @@ impl Quorum {
         self.voters.keys().copied()
     }
 
+    /// The storage that a voter votes with (KIP-853), nil until it has said which; none for who is no voter here.
+    pub fn voter_directory(&self, id: BrokerId) -> Option<Uuid> {
+        self.voters.get(&id).copied()
+    }
+
     /// The id of this node's storage (KIP-853).
     pub fn directory(&self) -> Uuid {
         self.state.directory
@@ -432,7 +439,7 @@ impl Quorum {
     ) {
         let Some((purpose, epoch)) = self.requests.remove(&id) else { return };
         match (purpose, result) {
-            (Purpose::PreVote | Purpose::Vote, result) => {
+            (Purpose::PreVote | Purpose::Vote | Purpose::Epoch, result) => {
                 self.on_vote_response(now, from, (purpose, epoch), result, fx);
             }
             (Purpose::Begin, result) => self.on_begin_response(now, from, epoch, result, fx),
@@ -529,6 +536,11 @@ impl Quorum {
         self.votes(self.node, self.state.directory)
     }
 
+    /// True if this node is the voter that a request is for, by its storage; one that names none is for any.
+    fn is_asked_as(&self, directory: Uuid) -> bool {
+        directory.is_nil() || directory == self.state.directory || mutated(Mutation::OtherStorageVotes)
+    }
+
     /// True for who may be elected: a voter; and one that the last set of voters leaves out, while that set may not be
     /// committed (Raft's dissertation, 4.2.2). Of two voters, the one that was taken out may be the only one to know it:
     /// with the longer log it votes for nobody else, and without it nobody is elected.
@@ -541,6 +553,7 @@ impl Quorum {
     fn votes(&self, id: BrokerId, directory: Uuid) -> bool {
         let known = self.voters.get(&id);
         known.is_some_and(|known| *known == directory || known.is_nil() || directory.is_nil())
+            || (known.is_some() && mutated(Mutation::OtherStorageVotes))
     }
 
     fn majority(&self) -> usize {

@@ -479,7 +479,9 @@ impl Quorum {
         let Some(partition) = partition else { return self.fetch_failed(now, epoch, false) };
         let current = &partition.current_leader;
         let changed = self.learn(now, current.leader_id.0, current.leader_epoch, fx);
-        self.heard_since(from, LeaderEpoch(current.leader_epoch));
+        if purpose == Purpose::Fetch && partition.error_code == 0 {
+            self.heard_since(from, LeaderEpoch(current.leader_epoch));
+        }
         if changed || purpose == Purpose::Ask {
             return;
         }
@@ -594,7 +596,7 @@ impl Quorum {
     }
 
     /// Asks a voter who leads.
-    pub(super) fn ask(&mut self, voter: BrokerId, fx: &mut Effects) {
+    fn ask(&mut self, voter: BrokerId, fx: &mut Effects) {
         let body = self.fetch_request(0);
         self.request(voter, Lane::QuorumFetch, body.into(), Purpose::Ask, fx);
     }

@@ -37,6 +37,9 @@ pub enum FaultKind {
     /// The broker's machine loses power: what was not flushed may be gone. Only while all others have everything, otherwise it
     /// is a crash; and nothing else goes wrong until it is out of every ISR.
     PowerLoss { broker: BrokerId, seed: u64 },
+    /// The broker ends, and its storage is lost: it comes back with its id and nothing else. Only while the cluster can spare
+    /// it, otherwise it is a crash; and nothing else goes wrong until it is out of every ISR.
+    LoseStorage { broker: BrokerId, seed: u64 },
     /// The broker stops in good order.
     Stop { broker: BrokerId },
     /// The broker does nothing, and nobody is told; it finds out by its clock.
@@ -93,6 +96,7 @@ impl fmt::Display for Fault {
             FaultKind::CrashAll { .. } => write!(f, "all brokers crash"),
             FaultKind::CrashOthers { but, .. } => write!(f, "all but {} crash", Named(but)),
             FaultKind::PowerLoss { broker, .. } => write!(f, "{} loses power", Named(broker)),
+            FaultKind::LoseStorage { broker, .. } => write!(f, "{} loses its storage", Named(broker)),
             FaultKind::Stop { broker } => write!(f, "{} stops in good order", Named(broker)),
             FaultKind::Pause { broker } => write!(f, "{} is paused", Named(broker)),
             FaultKind::StopClock { broker } => write!(f, "{}'s clock stands still", Named(broker)),
@@ -190,6 +194,23 @@ const AWAY_MIN_MS: u64 = 1500;
 /// One seed in so many has such a return.
 const RETURNS_ONE_IN: u64 = 6;
 
+/// For some seeds without a contest, a broker that loses its storage. From a generator of its own, too. (A voter without its
+/// storage is none any more: with another taken out meanwhile there would be no majority left.)
+pub fn draw_loss(seed: u64, brokers: usize, span: Duration) -> Option<Fault> {
+    let mut rng = Rng::new(seed ^ 0x1055_0c71);
+    (rng.below(LOSSES_ONE_IN) == 0 && draw_contest(seed, brokers, span).is_none()).then(|| Fault {
+        at_ms: rng.below(span.as_millis() as u64),
+        for_ms: 20 + rng.below(1200),
+        kind: FaultKind::LoseStorage {
+            broker: BrokerId(1 + rng.below(brokers as u64) as i32),
+            seed: rng.next_u64(),
+        },
+    })
+}
+
+/// One seed in so many loses a broker's storage.
+const LOSSES_ONE_IN: u64 = 4;
+
 fn draw_kind(rng: &mut Rng, brokers: usize, consumers: usize) -> FaultKind {
     let count = brokers as u64;
     let first = rng.below(count);
@@ -230,6 +251,7 @@ impl FaultKind {
             FaultKind::CrashAll { seed } => crash_all(world, None, seed),
             FaultKind::CrashOthers { but, seed } => crash_all(world, Some(but), seed),
             FaultKind::PowerLoss { broker, seed } => world.lose_power(broker, Rng::new(seed)),
+            FaultKind::LoseStorage { broker, .. } => world.lose_storage(broker),
             FaultKind::Stop { broker } => world.stop(broker),
             FaultKind::Pause { broker } => world.pause(broker),
             FaultKind::StopClock { broker } => world.stop_clock(broker),
@@ -256,6 +278,21 @@ impl FaultKind {
         }
     }
 
+    /// True for those that end a broker, now or while they last.
+    pub fn ends_brokers(&self) -> bool {
+        use FaultKind::*;
+        matches!(
+            self,
+            Crash { .. }
+                | CrashAfterIos { .. }
+                | CrashAll { .. }
+                | CrashOthers { .. }
+                | PowerLoss { .. }
+                | LoseStorage { .. }
+                | Stop { .. }
+        )
+    }
+
     /// Ends it: what was broken works again.
     pub fn end(&self, world: &mut World) {
         match *self {
@@ -263,7 +300,9 @@ impl FaultKind {
                 world.disarm(broker);
                 world.start(broker);
             }
-            FaultKind::Crash { broker, .. } | FaultKind::PowerLoss { broker, .. } => world.start(broker),
+            FaultKind::Crash { broker, .. }
+            | FaultKind::PowerLoss { broker, .. }
+            | FaultKind::LoseStorage { broker, .. } => world.start(broker),
             FaultKind::Stop { broker } => {
                 // It may not have been allowed to stop yet, and would later, for good.
                 world.crash(broker);

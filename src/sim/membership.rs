@@ -142,7 +142,7 @@ impl Membership {
                 self.stopped = world.incarnation(self.id);
                 self.state = State::Stopping;
             }
-            // It is about to end, and would then be gone for good; if it was not started again by whoever it had crashed for.
+            // The life that was told to stop is about to end; started now it would then be gone for good.
             State::Stopping if there && self.stopped == world.incarnation(self.id) => {}
             State::Stopping => {
                 world.start(self.id);

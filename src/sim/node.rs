@@ -60,6 +60,8 @@ pub(super) struct ArmedCrash {
 pub(super) struct Node {
     pub(super) config: BrokerConfig,
     pub(super) storage: MemoryStorage,
+    /// The one that it had before, and lost.
+    pub(super) lost: Option<MemoryStorage>,
     /// None while stopped or crashed.
     pub(super) broker: Option<Broker>,
     pub(super) incarnation: u64,
@@ -79,6 +81,7 @@ impl Node {
         Self {
             config,
             storage: MemoryStorage::default(),
+            lost: None,
             broker: None,
             incarnation: 0,
             wake_at: None,
@@ -104,6 +107,13 @@ impl Node {
         self.paused_at = None;
         self.held.clear();
         self.crash = None;
+    }
+
+    /// Begins with an empty storage next time.
+    pub(super) fn lose_storage(&mut self) {
+        let mut empty = MemoryStorage::default();
+        empty.model_power_loss();
+        self.lost = Some(std::mem::replace(&mut self.storage, empty));
     }
 
     /// Counts a completed storage operation. Some when the crash that was armed comes now.

@@ -56,6 +56,7 @@ impl Plan {
         let mut faults = fault::draw(&mut rng, brokers, CONSUMERS, span);
         faults.extend(fault::draw_contest(seed, brokers, span));
         faults.extend(fault::draw_return(seed, brokers, span));
+        faults.extend(fault::draw_loss(seed, brokers, span));
         faults.sort_by_key(|fault| fault.at_ms);
         Plan { seed, brokers, latencies, span, faults }
     }
@@ -241,7 +242,7 @@ impl<'a> Run<'a> {
                 }
                 return;
             }
-            _ if due.begins && self.checker.loss_in_sight(&self.world) => {
+            _ if due.begins && self.checker.losses.in_sight(&self.world) => {
                 self.told
                     .push((self.world.now(), "not yet: a broker that lost writes is in an ISR".to_owned()));
                 return;
@@ -251,8 +252,17 @@ impl<'a> Run<'a> {
                 FaultKind::Crash { broker: *broker, seed: *seed }.begin(&mut self.world);
             }
             FaultKind::PowerLoss { broker, .. } if due.begins => {
+                self.checker.loses_power(&self.world, *broker);
                 fault.kind.begin(&mut self.world);
-                self.checker.lost_power(*broker);
+            }
+            FaultKind::LoseStorage { broker, seed } if due.begins && !self.may_lose_storage(*broker) => {
+                self.told.push((self.world.now(), "it can't be spared: it is a crash".to_owned()));
+                FaultKind::Crash { broker: *broker, seed: *seed }.begin(&mut self.world);
+            }
+            FaultKind::LoseStorage { broker, .. } if due.begins => {
+                self.workload.loses_storage(&self.world, *broker);
+                self.checker.loses_storage(&self.world, *broker);
+                fault.kind.begin(&mut self.world);
             }
             FaultKind::Pause { broker } if !due.begins => {
                 if self.world.paused_for(*broker).is_some_and(|paused| paused >= LONG_PAUSE) {
@@ -274,6 +284,31 @@ impl<'a> Run<'a> {
     fn may_lose_power(&self) -> bool {
         let quiet = self.active.is_empty() && self.world.now().since(self.disturbed_at) > QUIET;
         quiet && metadata_caught_up(&self.world).is_none()
+    }
+
+    /// True when one broker may lose all it has. Of each partition another alive replica has what is committed. The other voters
+    /// are a majority without it, and all know its storage: another is another voter. And nobody else ends meanwhile.
+    fn may_lose_storage(&self, id: BrokerId) -> bool {
+        let ids = self.world.ids();
+        let brokers = || ids.iter().filter_map(|id| self.world.broker(*id));
+        let others_elect = |broker: &Broker| {
+            let (voter, voters) = (broker.quorum().voter_directory(id), broker.quorum().voters().len());
+            voter.is_none_or(|directory| !directory.is_nil() && voters >= VOTERS)
+        };
+        let newest = brokers().max_by_key(|broker| broker.replayed()).map(Broker::image);
+        let spared = newest.is_some_and(|image| {
+            image.partitions().all(|(.., state)| {
+                let mut complete = state.isr.iter().chain(&state.elr);
+                !state.replicas.contains(&id) || complete.any(|other| *other != id && image.is_active(*other))
+            })
+        });
+        let ends = self
+            .active
+            .iter()
+            .filter_map(|at| self.plan.faults.get(*at))
+            .any(|fault| fault.kind.ends_brokers());
+        let all_run = ids.len() == brokers().filter(|broker| broker.is_running()).count();
+        all_run && !ends && spared && brokers().all(others_elect) && self.workload.admin_is_idle()
     }
 
     /// Runs on until nothing is missing; a violation when something still is after `limit`.

@@ -12,6 +12,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use crate::log::io::{Chunk, IoError, IoId, IoOp, IoResult, Recovered, RecoveredLog, SegmentRow};
+use crate::quorum::{QUORUM_STATE_KEY, QuorumState};
 use crate::rng::Rng;
 use crate::sorted::SortedMap;
 use crate::storage::{Inventory, Storage};
@@ -183,6 +184,11 @@ impl MemoryStorage {
     /// A small value.
     pub fn meta(&self, key: &str) -> Option<&Bytes> {
         self.stored.meta.get(key)
+    }
+
+    /// What its broker may never forget of the quorum.
+    pub fn quorum_state(&self) -> QuorumState {
+        self.meta(QUORUM_STATE_KEY).and_then(|bytes| QuorumState::decode(bytes)).unwrap_or_default()
     }
 
     /// Replaces a stored chunk's bytes (a torn or rotten write). False when there is no chunk at `base`.

@@ -9,6 +9,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::broker::Broker;
 use crate::client::{
     Admin, AdminCall, Assignor, CallId, ClientError, ClientOptions, Consumer, ConsumerCall, ConsumerEvent,
     ConsumerOptions, ConsumerReply, FailureKind, FetchedBatch, NewTopic, Partitioner, Producer, ProducerCall,
@@ -17,7 +18,7 @@ use crate::client::{
 use crate::config::BrokerConfig;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
-use crate::types::{BrokerId, Compression, OFFSETS_TOPIC, Offset, TopicName, TopicPartition};
+use crate::types::{BrokerId, Compression, OFFSETS_TOPIC, Offset, TopicName, TopicPartition, Uuid};
 
 use super::clients::{Clients, Handle};
 use super::invariants::{
@@ -134,6 +135,8 @@ pub struct Workload {
     brokers: usize,
     /// A broker that comes and goes, in some runs.
     membership: Option<Membership>,
+    /// A voter whose storage was lost: no other is changed before that one is out.
+    lost: Option<(BrokerId, Uuid)>,
     sending: bool,
     acked: AckedRecordsKept,
     order: PartitionOrder,
@@ -178,6 +181,7 @@ impl Workload {
             admin_calls: 0,
             brokers,
             membership: None,
+            lost: None,
             sending: false,
             acked: AckedRecordsKept::default(),
             order: PartitionOrder::default(),
@@ -342,7 +346,7 @@ impl Workload {
         while self.plans.first().is_some_and(|(at, _)| *at <= world.now()) {
             let call = match self.plans.remove(0).1 {
                 Plan::Call(call) => Some(call),
-                Plan::ChangeVoters => change_of_voters(world, self.brokers, &mut self.rng),
+                Plan::ChangeVoters => self.change_of_voters(world),
             };
             if let Some(call) = call {
                 self.told.push((world.now(), format!("admin: {call:?}")));
@@ -408,6 +412,38 @@ impl Workload {
             }
         }
         Ok(())
+    }
+
+    /// A broker is about to lose its storage: if it votes it is to be replaced by what comes back.
+    pub fn loses_storage(&mut self, world: &World, id: BrokerId) {
+        let Some(quorum) = world.broker(id).map(Broker::quorum) else { return };
+        self.lost = quorum.voter_directory(id).map(|directory| (id, directory));
+        for _ in 0..VOTER_CHANGES {
+            let at = world.now() + Duration::from_millis(1000 + self.rng.below(5000));
+            self.plans.push((at, Plan::ChangeVoters));
+        }
+        self.plans.sort_by_key(|(at, _)| *at);
+    }
+
+    /// A broker that runs becomes a voter, or is one no more, as it sees itself. Not the one that leaves.
+    fn change_of_voters(&mut self, world: &World) -> Option<AdminCall> {
+        let quorums = || world.ids().into_iter().map(|id| world.broker(id).map(Broker::quorum));
+        let named = |(id, directory): (BrokerId, Uuid)| {
+            quorums().any(|quorum| quorum.is_none_or(|quorum| quorum.voter_directory(id) == Some(directory)))
+        };
+        self.lost = self.lost.filter(|lost| named(*lost));
+        if let Some((id, directory)) = self.lost {
+            return Some(AdminCall::RemoveRaftVoter { id: id.0, directory });
+        }
+        let id = BrokerId(1 + self.rng.below(self.brokers as u64) as i32);
+        let quorum = world.broker(id)?.quorum();
+        let directory = quorum.directory();
+        Some(match quorum.voters().any(|voter| voter == id) {
+            true => AdminCall::RemoveRaftVoter { id: id.0, directory },
+            false => {
+                AdminCall::AddRaftVoter { id: id.0, directory, host: format!("broker-{id}"), port: 9092 }
+            }
+        })
     }
 
     /// What the clients still wait for; none when every call was answered, every probe acked and every group has read and
@@ -494,17 +530,6 @@ impl ProducerLoad {
         let id = self.handle.call(world, call);
         self.calls.insert(id, names);
     }
-}
-
-/// A broker that runs becomes a voter, or is one no more, as it sees itself. Not the one that leaves.
-fn change_of_voters(world: &World, brokers: usize, rng: &mut Rng) -> Option<AdminCall> {
-    let id = BrokerId(1 + rng.below(brokers as u64) as i32);
-    let quorum = world.broker(id)?.quorum();
-    let directory = quorum.directory();
-    Some(match quorum.voters().any(|voter| voter == id) {
-        true => AdminCall::RemoveRaftVoter { id: id.0, directory },
-        false => AdminCall::AddRaftVoter { id: id.0, directory, host: format!("broker-{id}"), port: 9092 },
-    })
 }
 
 fn told(

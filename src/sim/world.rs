@@ -12,7 +12,7 @@ use crate::event::ClusterEvent;
 use crate::log::io::{IoId, IoOp};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
-use crate::types::BrokerId;
+use crate::types::{BrokerId, Uuid};
 
 use super::node::{ArmedCrash, Node};
 use super::queue::Queue;
@@ -315,6 +315,23 @@ impl World {
                 node.storage.lose_power(&mut rng);
             }
         }
+    }
+
+    /// Ends a broker together with its storage: what starts in its place has the same id and an empty one.
+    pub fn lose_storage(&mut self, id: BrokerId) {
+        if self.nodes.get(&id).is_some_and(|node| node.broker.is_some()) {
+            self.crash(id);
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.lose_storage();
+            }
+        }
+    }
+
+    /// The storage that a voter votes with, lost or not: that of this directory, or any while it has not said which.
+    pub fn voter_storage(&self, id: BrokerId, directory: Uuid) -> Option<&MemoryStorage> {
+        let node = self.nodes.get(&id)?;
+        let mut all = std::iter::once(&node.storage).chain(&node.lost);
+        all.find(|storage| directory.is_nil() || storage.quorum_state().directory == directory)
     }
 
     /// Nothing reaches a broker until `resume`; nobody is told. Its storage works on.

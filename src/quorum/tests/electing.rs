@@ -238,3 +238,26 @@ fn a_node_that_was_away_hears_of_a_majority_over_links_that_lose_what_it_asks() 
     all.set_cut_one_way(observer, voters[0], false);
     all.until("it has heard of a majority", |all| !doubts(all));
 }
+
+#[test]
+fn a_voter_that_lost_its_storage_does_not_make_a_node_sure_that_was_away() {
+    let mut all = Nodes::new(3, 4);
+    all.commit("a");
+    // All voters have said which storage they have.
+    all.run_for(Duration::from_secs(3));
+    let (leader, observer) = (all.elected(), id(4));
+    let voters: Vec<_> = [1, 2, 3].map(id).into_iter().filter(|id| *id != leader).collect();
+    all.crash(voters[0]);
+    all.storages.remove(&voters[0]);
+    all.start(voters[0]);
+    all.commit("b");
+    assert_eq!(all.quorum(voters[0]).epoch(), all.quorum(leader).epoch());
+    // It forgot whom it had voted for: a later epoch may have begun with that vote, unknown to the leader.
+    all.set_cut_one_way(observer, voters[1], true);
+    all.with(observer, |quorum, now, fx| quorum.time_jumped(now, Duration::from_millis(700), fx));
+    let doubts = |all: &Nodes| doubts(all, observer);
+    all.run_for(Duration::from_millis(300));
+    assert!(doubts(&all), "the leader was heard, and one that votes no more");
+    all.set_cut_one_way(observer, voters[1], false);
+    all.until("it has heard of a majority", |all| !doubts(all));
+}

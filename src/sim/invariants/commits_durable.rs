@@ -2,14 +2,14 @@
 //! KIP-595), of every in-sync replica, of which there are enough (KIP-966; DESIGN, ordering law 3, and decision 6: a response that promises durability leaves
 //! only after its bytes are committed).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::log::stored_batches;
 use crate::quorum::snapshot_end;
 use crate::replica::ReplicaStatus;
 use crate::types::{BrokerId, LogId, Offset};
 
-use super::{Checked, Look, Violation, World};
+use super::{Checked, Look, Losses, MemoryStorage, Violation, World};
 
 #[derive(Debug, Default)]
 pub(super) struct CommitsDurable {
@@ -26,14 +26,14 @@ struct Seen {
 }
 
 impl CommitsDurable {
-    /// `lossy` are brokers whose storage lost something by design, with the logs concerned. A leader may not have heard yet
-    /// that a replica was `taken_off`: it counts more than it has to, and that replica's log may be gone already.
+    /// A leader may not have heard yet that a replica was `taken_off`: it counts more than it has to, and that replica's log
+    /// may be gone already.
     pub(super) fn look(
         &mut self,
         world: &World,
         look: &Look<'_>,
         status: Option<&ReplicaStatus>,
-        lossy: &BTreeMap<BrokerId, BTreeSet<LogId>>,
+        losses: &Losses,
         taken_off: impl Fn(BrokerId) -> bool,
     ) -> Checked {
         let counted: Vec<BrokerId> = match status {
@@ -47,9 +47,14 @@ impl CommitsDurable {
         if now.high_watermark <= before.high_watermark || !(now.leads || before.leads) {
             return Ok(());
         }
-        let has = |id: BrokerId| stored_end(world, id, look.id) >= look.high_watermark;
-        let exempt =
-            |id: BrokerId| taken_off(id) || lossy.get(&id).is_some_and(|logs| logs.contains(&look.id));
+        let has = |id: BrokerId| {
+            let end = match status {
+                Some(_) => stored_end(world, id, look.id),
+                None => voter_end(world, look.broker, id),
+            };
+            end >= look.high_watermark
+        };
+        let exempt = |id: BrokerId| taken_off(id) || losses.may_miss(id, look.id);
         let wrong = |counted: &[BrokerId]| -> Option<String> {
             let (name, broker, end) = (look.name(), look.broker, look.high_watermark);
             let without = counted.iter().copied().filter(|id| !has(*id));
@@ -90,9 +95,19 @@ fn replicas(world: &World, look: &Look<'_>) -> usize {
     state.map_or(0, |state| state.replicas.len())
 }
 
+/// Where the metadata log of a voter of a leader ends, in the storage that it votes with.
+fn voter_end(world: &World, leader: BrokerId, voter: BrokerId) -> Offset {
+    let directory = world.broker(leader).and_then(|broker| broker.quorum().voter_directory(voter));
+    let storage = world.voter_storage(voter, directory.unwrap_or_default());
+    storage.map_or(Offset::ZERO, |storage| end_in(storage, LogId::METADATA))
+}
+
 /// Where a log ends in a broker's storage.
 pub(super) fn stored_end(world: &World, broker: BrokerId, log: LogId) -> Offset {
-    let Some(storage) = world.storage(broker) else { return Offset::ZERO };
+    world.storage(broker).map_or(Offset::ZERO, |storage| end_in(storage, log))
+}
+
+fn end_in(storage: &MemoryStorage, log: LogId) -> Offset {
     let snapshot = storage.last_row(LogId::SNAPSHOTS).and_then(|row| snapshot_end(&row));
     let snapshot = snapshot.filter(|_| log == LogId::METADATA).unwrap_or_default();
     let Some(chunk) = storage.last_chunk(log) else { return snapshot };

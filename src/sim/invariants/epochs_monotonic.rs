@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::quorum::{QUORUM_STATE_KEY, QuorumState};
+use crate::quorum::QuorumState;
 use crate::types::{BrokerId, LeaderEpoch, LogId};
 
 use super::{Checked, Look, MemoryStorage, Violation};
@@ -24,8 +24,7 @@ impl EpochsMonotonic {
         epoch: LeaderEpoch,
         storage: &MemoryStorage,
     ) -> Checked {
-        let stored = storage.meta(QUORUM_STATE_KEY).and_then(|bytes| QuorumState::decode(bytes));
-        let stored = stored.unwrap_or_default();
+        let stored = storage.quorum_state();
         let known = self.stored.entry(broker).or_insert(stored);
         // A vote is given once an epoch, and never taken back.
         let voted_again =
@@ -41,6 +40,12 @@ impl EpochsMonotonic {
         }
         *last = (life, epoch);
         Ok(())
+    }
+
+    /// The broker has lost its storage, and knows of no epoch.
+    pub(super) fn forget(&mut self, broker: BrokerId) {
+        self.stored.remove(&broker);
+        self.quorum.remove(&broker);
     }
 
     pub(super) fn partition(&mut self, look: &Look<'_>, epoch: LeaderEpoch) -> Checked {

@@ -2,13 +2,13 @@
 //! and has all that is committed (KIP-497, KIP-903: a stale leader's ISR, or one with an earlier incarnation, is refused).
 //! Looked at when the first broker learns of a state of the metadata.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::controller::MetadataImage;
-use crate::types::{BrokerId, LogId, Offset, PartitionEpoch};
+use crate::types::{LogId, Offset, PartitionEpoch};
 
 use super::commits_durable::stored_end;
-use super::{Checked, History, Violation, World};
+use super::{Checked, History, Losses, Violation, World};
 
 #[derive(Debug, Default)]
 pub(super) struct IsrMembers {
@@ -28,7 +28,7 @@ impl IsrMembers {
         replayed: Offset,
         image: &MetadataImage,
         history: &History,
-        lossy: &BTreeMap<BrokerId, BTreeSet<LogId>>,
+        losses: &Losses,
     ) -> Checked {
         if replayed <= self.newest {
             return Ok(());
@@ -46,9 +46,8 @@ impl IsrMembers {
             }
             let end = history.log(log).map(|log| log.end()).unwrap_or_default();
             for id in &state.isr {
-                let exempt = lossy.get(id).is_some_and(|logs| logs.contains(&log));
                 let has = stored_end(world, *id, log);
-                if has < end && !exempt {
+                if has < end && !losses.may_miss(*id, log) {
                     let what = format!("broker {id} is in the ISR of {name} with {has} of {end} committed");
                     return violation(what);
                 }

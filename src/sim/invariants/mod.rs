@@ -12,6 +12,7 @@ mod images_agree;
 mod isr_members;
 mod leader_completeness;
 mod log_matching;
+mod losses;
 mod no_duplicates;
 mod no_stale_leaders;
 mod one_leader;
@@ -56,6 +57,7 @@ use images_agree::ImagesAgree;
 use isr_members::IsrMembers;
 use leader_completeness::LeaderCompleteness;
 use log_matching::LogMatching;
+use losses::Losses;
 use one_leader::OneLeader;
 use reassignments_complete::ReassignmentsComplete;
 use replicas_agree::ReplicasAgree;
@@ -152,8 +154,8 @@ struct QuorumGlance {
 pub struct Checker {
     /// What was committed so far.
     pub history: History,
-    /// Brokers that lost unflushed writes, by the partitions whose ISR they have not left since.
-    pub lossy: BTreeMap<BrokerId, BTreeSet<LogId>>,
+    /// See there.
+    pub losses: Losses,
     watches: BTreeMap<(BrokerId, LogId), Watch>,
     seen: BTreeMap<BrokerId, Seen>,
     one_leader: OneLeader,
@@ -211,7 +213,7 @@ impl Checker {
         if let Some(snapshot) = quorum.latest_snapshot() {
             self.images.snapshot(id, snapshot)?;
         }
-        self.isr_members.replayed(world, replayed, image, &self.history, &self.lossy)?;
+        self.isr_members.replayed(world, replayed, image, &self.history, &self.losses)?;
         self.look_at_replicas(world, id, &mut seen.replicas)?;
         self.seen.insert(id, seen);
         Ok(())
@@ -318,7 +320,7 @@ impl Checker {
         }
         let known = status.map(|status| status.partition_epoch).unwrap_or_default();
         let taken_off = |id| self.reassignments.took_off(look.id, id, known);
-        self.commits_durable.look(world, look, status, &self.lossy, taken_off)
+        self.commits_durable.look(world, look, status, &self.losses, taken_off)
     }
 
     /// Looks at what a log has become.
@@ -342,13 +344,8 @@ impl Checker {
             self.leader_completeness
                 .elected(look, &self.history, &mut |from, to| read(look.log, storage, from, to))?;
         }
-        if let (Some(_), Some(status)) = (look.leads, status) {
-            // Whoever was out of the ISR once had to catch up.
-            for (broker, logs) in &mut self.lossy {
-                if !status.isr.contains(broker) {
-                    logs.remove(&look.id);
-                }
-            }
+        if let (Some(_), Some(status), Some(broker)) = (look.leads, status, world.broker(look.broker)) {
+            self.losses.isr_is(look.id, &status.isr, broker.image());
         }
         Ok(())
     }
@@ -399,25 +396,18 @@ impl Checker {
         self.isr_members.newest()
     }
 
-    /// True while a broker that lost writes counts as in sync. One such is what acks=all with a `min.insync.replicas` of two
-    /// survives; with the others gone as well it may be all that is left, and leads (KIP-966's last known leader).
-    pub fn loss_in_sight(&self, world: &World) -> bool {
-        let images = || world.ids().into_iter().filter_map(|id| world.broker(id)).map(Broker::image);
-        self.lossy.iter().any(|(broker, logs)| {
-            logs.iter().any(|log| {
-                images()
-                    .filter_map(|image| image.partition(log.topic_id, log.partition))
-                    .any(|state| state.isr.contains(broker))
-            })
-        })
-    }
-
-    /// A broker lost what it had not flushed.
-    pub fn lost_power(&mut self, broker: BrokerId) {
+    /// A broker is about to lose what it has not flushed.
+    pub fn loses_power(&mut self, world: &World, broker: BrokerId) {
         let logs: BTreeSet<LogId> =
             self.watches.keys().filter(|(id, _)| *id == broker).map(|(_, log)| *log).collect();
         logs.iter().for_each(|log| self.log_matching.forget(broker, *log));
-        self.lossy.insert(broker, logs);
+        self.losses.happens(world, broker, logs);
+    }
+
+    /// A broker is about to lose its storage.
+    pub fn loses_storage(&mut self, world: &World, broker: BrokerId) {
+        self.loses_power(world, broker);
+        self.epochs.forget(broker);
     }
 }
 

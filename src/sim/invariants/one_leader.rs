@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::quorum::{QUORUM_STATE_KEY, QuorumState};
+use crate::broker::Broker;
 use crate::types::{BrokerId, LeaderEpoch, LogId};
 
-use super::{Checked, Look, Violation, World};
+use super::{Checked, Look, MemoryStorage, Violation, World};
 
 #[derive(Debug, Default)]
 pub(super) struct OneLeader {
@@ -30,16 +30,16 @@ impl OneLeader {
 
     fn elected(&self, world: &World, leader: BrokerId, epoch: LeaderEpoch) -> Checked {
         // It is elected by the voters of its own log, committed or not (KIP-853).
-        let voters: Vec<BrokerId> =
-            world.broker(leader).map(|broker| broker.quorum().voters().collect()).unwrap_or_default();
-        let voted = |id: &&BrokerId| {
-            let stored = world.storage(**id).and_then(|storage| storage.meta(QUORUM_STATE_KEY));
-            let stored = stored.and_then(|bytes| QuorumState::decode(bytes)).unwrap_or_default();
+        let Some(quorum) = world.broker(leader).map(Broker::quorum) else { return Ok(()) };
+        let voted = |id: &BrokerId| {
+            let directory = quorum.voter_directory(*id).unwrap_or_default();
+            let stored = world.voter_storage(*id, directory).map(MemoryStorage::quorum_state);
+            let stored = stored.unwrap_or_default();
             // Who is in a later epoch now has overwritten its vote.
             stored.epoch > epoch || (stored.epoch == epoch && stored.voted_for == Some(leader))
         };
-        let votes = voters.iter().filter(voted).count();
-        if votes > voters.len() / 2 {
+        let votes = quorum.voters().filter(voted).count();
+        if votes > quorum.voters().len() / 2 {
             return Ok(());
         }
         let what = format!("broker {leader} leads the quorum in epoch {epoch} with {votes} votes stored");
