@@ -13,7 +13,7 @@ use tabmq::sim::{Failure, Plan, run, run_seed};
 
 /// Seeds beyond the fixed ones that broke a promise, or seemed to, since the workload is what it is. `!`: the cluster's fault, which a test
 /// of its own shows as well; the others were the checks' own.
-const FOUND: [(u64, &str); 33] = [
+const FOUND: [(u64, &str); 35] = [
     (
         359,
         "what an elected leader owes was counted by the epoch that wrote a batch, not by the one that committed it",
@@ -51,10 +51,18 @@ const FOUND: [(u64, &str); 33] = [
         "! a consumer that was told of an earlier leader, where its group's offset is out of range, began at the beginning",
     ),
     (
+        48108,
+        "! a voter that had lost its storage led the quorum, and counted what it had for the voter it had been",
+    ),
+    (
         48535,
         "! a broker that led the quorum and was away acted in epochs that were over: fetches that had waited made it sure of itself",
     ),
     (49304, "! as 48535"),
+    (
+        57134,
+        "a voter that lost its storage and did not know that it voted was not replaced before others were taken out",
+    ),
     (64187, "! as 48535"),
     (70423, "! as 15520"),
     (

@@ -75,7 +75,8 @@ impl Quorum {
     }
 
     fn majority_was_heard(&self) -> bool {
-        let counts = |voter: &&BrokerId| **voter == self.node || self.was_heard_since(**voter);
+        let itself = self.is_voter().then_some(self.node);
+        let counts = |voter: &&BrokerId| Some(**voter) == itself || self.was_heard_since(**voter);
         self.voters.keys().filter(counts).count() >= self.majority() || mutated(Mutation::SureWithoutMajority)
     }
 

@@ -546,7 +546,7 @@ impl Quorum {
     /// with the longer log it votes for nobody else, and without it nobody is elected.
     fn may_stand(&self) -> bool {
         let open = self.voter_sets.latest().is_some_and(|(offset, _)| offset >= self.high_watermark);
-        self.is_voter() || (open && self.voter_sets.named_before_last(self.node))
+        self.is_voter() || (open && self.voter_sets.leaves_out(self.node, self.state.directory))
     }
 
     /// True for a voter with this storage; one that has not said which it has may have any.

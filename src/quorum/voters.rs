@@ -59,10 +59,12 @@ impl VoterSets {
         self.sets.iter().rev().find(|(offset, _)| *offset < end).map(|(_, voters)| voters.as_slice())
     }
 
-    /// True for a voter of the set before the one that counts. The first one leaves nobody out.
-    pub(super) fn named_before_last(&self, id: BrokerId) -> bool {
-        let before = self.sets.iter().rev().nth(1);
-        before.is_some_and(|(_, voters)| voters.iter().any(|voter| voter.id == id))
+    /// True for a voter, with this storage, of the set before the one that counts, which has nobody of its id. The first one
+    /// leaves nobody out.
+    pub(super) fn leaves_out(&self, id: BrokerId, directory: Uuid) -> bool {
+        let mut newest_first = self.sets.iter().rev().map(|(_, voters)| voters);
+        let is_named = newest_first.next().is_some_and(|last| last.iter().any(|voter| voter.id == id));
+        !is_named && newest_first.next().is_some_and(|before| find(before, id, directory).is_some())
     }
 
     /// The voters that count, and the offset of their record.

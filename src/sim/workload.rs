@@ -416,8 +416,9 @@ impl Workload {
 
     /// A broker is about to lose its storage: if it votes it is to be replaced by what comes back.
     pub fn loses_storage(&mut self, world: &World, id: BrokerId) {
-        let Some(quorum) = world.broker(id).map(Broker::quorum) else { return };
-        self.lost = quorum.voter_directory(id).map(|directory| (id, directory));
+        // It may not know itself that it votes.
+        let mut quorums = world.ids().into_iter().filter_map(|id| world.broker(id).map(Broker::quorum));
+        self.lost = quorums.find_map(|quorum| quorum.voter_directory(id)).map(|directory| (id, directory));
         for _ in 0..VOTER_CHANGES {
             let at = world.now() + Duration::from_millis(1000 + self.rng.below(5000));
             self.plans.push((at, Plan::ChangeVoters));

@@ -265,6 +265,24 @@ fn a_voter_that_lost_its_storage_is_not_the_voter_it_was() {
 }
 
 #[test]
+fn a_voter_that_lost_its_storage_stands_in_no_election() {
+    let (mut all, leader) = settled(3, 3);
+    let lost = [1, 2, 3].map(id).into_iter().find(|node| *node != leader).unwrap();
+    all.crash(lost);
+    all.storages.remove(&lost);
+    all.start(lost);
+    all.commit("b");
+    // Now it does not know how much of its log is committed: who was left out of the last set of voters might stand.
+    all.crash(leader);
+    all.crash(lost);
+    all.start(lost);
+    for _ in 0..100 {
+        all.run_for(Duration::from_millis(50));
+        assert_eq!(all.quorum(lost).role_name(), "observer");
+    }
+}
+
+#[test]
 fn voters_are_known_after_a_start_from_a_snapshot() {
     let small = [("metadata.log.max.record.bytes.between.snapshots", "1000")];
     let mut all = Nodes::with_configs(1, 2, &small);
