@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tabmq::sim::{Failure, Plan, run, run_seed};
 
-/// Seeds beyond the fixed ones that broke a promise, or seemed to, since the workload is what it is. `!`: the cluster's fault, which a test
-/// of its own shows as well; the others were the checks' own.
+/// Seeds beyond the fixed ones that broke a promise, or seemed to, since the workload is what it is. `!`: the cluster's fault,
+/// which a test of its own shows as well; the others were the checks' own.
 const FOUND: [(u64, &str); 35] = [
     (
         359,

@@ -194,8 +194,8 @@ const AWAY_MIN_MS: u64 = 1500;
 /// One seed in so many has such a return.
 const RETURNS_ONE_IN: u64 = 6;
 
-/// For some seeds without a contest, a broker that loses its storage. From a generator of its own, too. (A voter without its
-/// storage is none any more: with another taken out meanwhile there would be no majority left.)
+/// For some seeds without a contest, a broker that loses its storage. From a generator of its own, too, whose constant spares the
+/// same seeds. (A voter without its storage is none any more: with another taken out meanwhile no majority would be left.)
 pub fn draw_loss(seed: u64, brokers: usize, span: Duration) -> Option<Fault> {
     let mut rng = Rng::new(seed ^ 0x1055_0c71);
     (rng.below(LOSSES_ONE_IN) == 0 && draw_contest(seed, brokers, span).is_none()).then(|| Fault {

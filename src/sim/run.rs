@@ -247,17 +247,15 @@ impl<'a> Run<'a> {
                     .push((self.world.now(), "not yet: a broker that lost writes is in an ISR".to_owned()));
                 return;
             }
-            FaultKind::PowerLoss { broker, seed } if due.begins && !self.may_lose_power() => {
-                self.told.push((self.world.now(), "others are behind: it is a crash".to_owned()));
+            FaultKind::PowerLoss { broker, seed } | FaultKind::LoseStorage { broker, seed }
+                if due.begins && !self.can_spare(&fault.kind) =>
+            {
+                self.told.push((self.world.now(), "it can't be spared: it is a crash".to_owned()));
                 FaultKind::Crash { broker: *broker, seed: *seed }.begin(&mut self.world);
             }
             FaultKind::PowerLoss { broker, .. } if due.begins => {
                 self.checker.loses_power(&self.world, *broker);
                 fault.kind.begin(&mut self.world);
-            }
-            FaultKind::LoseStorage { broker, seed } if due.begins && !self.may_lose_storage(*broker) => {
-                self.told.push((self.world.now(), "it can't be spared: it is a crash".to_owned()));
-                FaultKind::Crash { broker: *broker, seed: *seed }.begin(&mut self.world);
             }
             FaultKind::LoseStorage { broker, .. } if due.begins => {
                 self.workload.loses_storage(&self.world, *broker);
@@ -277,6 +275,15 @@ impl<'a> Run<'a> {
         match due.begins {
             true => self.active.push(due.fault),
             false => self.active.retain(|number| *number != due.fault),
+        }
+    }
+
+    /// True when a loss is one that the cluster promises to survive.
+    fn can_spare(&self, kind: &FaultKind) -> bool {
+        match kind {
+            FaultKind::PowerLoss { .. } => self.may_lose_power(),
+            FaultKind::LoseStorage { broker, .. } => self.may_lose_storage(*broker),
+            _ => true,
         }
     }
 
